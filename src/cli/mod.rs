@@ -1,0 +1,60 @@
+//! One file per sub-command: wire rooms, run, print. No decisions.
+//!
+//! - **In**: arguments.
+//! - **Out**: text on standard output, messages on standard error, an exit code.
+//! - **Never**: imported by a room.
+
+pub mod engine;
+pub mod evaluate;
+pub mod files;
+pub mod model;
+pub mod progress;
+pub mod transcribe;
+
+use std::process::ExitCode;
+
+/// gijiroku: from meeting audio to minutes, inside the office
+#[derive(Debug, clap::Parser)]
+#[command(version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Turn a recording into timed text
+    Transcribe(Box<transcribe::Args>),
+    /// List, import and verify models
+    Model(model::Args),
+    /// Compare a transcript with the truth
+    Evaluate(evaluate::Args),
+    /// Recognise on behalf of a parent process (started by gijiroku itself)
+    #[command(hide = true)]
+    Engine(engine::Args),
+}
+
+/// Exit code: anything not named below.
+pub const EXIT_FAILURE: u8 = 1;
+/// Exit code: the input is no recording this program can read.
+pub const EXIT_INPUT: u8 = 3;
+/// Exit code: done, but stretches could not be recognised; they are marked in the transcript.
+pub const EXIT_GAPS: u8 = 4;
+/// Exit code: the model is missing, damaged or unknown.
+pub const EXIT_MODEL: u8 = 5;
+/// Exit code: interrupted; what was done is kept for `--resume`.
+pub const EXIT_INTERRUPTED: u8 = 130;
+
+/// Runs the chosen sub-command; a failure is told on standard error, cause by cause.
+pub fn run(cli: Cli) -> ExitCode {
+    let result = match cli.command {
+        Command::Transcribe(args) => transcribe::run(*args),
+        Command::Model(args) => model::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Engine(args) => engine::run(args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("gijiroku: {error:#}");
+        ExitCode::from(EXIT_FAILURE)
+    })
+}

@@ -1,0 +1,7 @@
+//! What runs by itself, once started.
+//!
+//! - **In**: a recording, the speech detector, the engine, and what is already done.
+//! - **Out**: outcomes as they are settled, progress, and at the end the transcript.
+//! - **Never**: decides about text (that is `speech`), prints, or forgets what it was told to keep.
+
+pub mod transcribe;

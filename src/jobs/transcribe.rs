@@ -1,0 +1,223 @@
+//! The whole batch pipeline, top to bottom: a recording goes in, outcomes and at the end a transcript come out.
+//!
+//! ```text
+//! reader ─► vad ─► long form ─► engine (child process)
+//!                      └─► outcome, in order ─► keep (durable) ─► progress
+//! ```
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::audio::decode::DecodeError;
+use crate::audio::reader::{AudioReport, MonoReader};
+use crate::audio::vad::{Heard, Vad, VadEvent};
+use crate::audio::{MediaSpan, MediaTime};
+use crate::speech::engine::{EngineError, Handle, Health};
+use crate::speech::longform::{LongForm, Outcome};
+use crate::speech::transcript::{AudioNote, Transcript};
+use crate::speech::vocabulary::Vocabulary;
+use crate::speech::window;
+use crate::store::StoreError;
+
+/// How often the wish to stop is looked at while nothing else happens.
+const STOP_POLL: Duration = Duration::from_millis(100);
+
+/// What a transcription needs.
+pub struct Job<'a> {
+    /// The recording.
+    pub reader: MonoReader,
+    /// The speech detector, at its beginning.
+    pub vad: Vad,
+    /// The long form, at its beginning, with what was done before.
+    pub long_form: LongForm,
+    /// The recogniser.
+    pub engine: &'a mut Handle,
+    /// Words that are always written otherwise.
+    pub vocabulary: &'a Vocabulary,
+    /// Name of the model, for the transcript.
+    pub model: String,
+    /// Set to stop soon; what is settled by then has been kept.
+    pub stop: &'a AtomicBool,
+}
+
+/// How far a transcription has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Everything before this is settled.
+    pub settled: MediaTime,
+    /// Length of the recording, as far as it is known.
+    pub expected: Option<MediaTime>,
+}
+
+/// Why a transcription ended without a transcript. Outcomes that were kept stay kept.
+#[derive(Debug, thiserror::Error)]
+pub enum TranscribeError {
+    /// Nothing could be read, or reading broke off: see the cause.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// An outcome could not be kept: make room, then resume.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The recogniser does not work at all: check model and memory, then resume.
+    #[error("the recogniser does not work: {0}")]
+    Engine(String),
+    /// The caller asked to stop: resume when it suits.
+    #[error("stopped before the end")]
+    Stopped,
+}
+
+/// Transcribes a recording; each outcome is handed to `keep` before it counts, and `progress` is told after.
+///
+/// Errors: see [`TranscribeError`].
+pub fn transcribe(
+    job: Job<'_>,
+    keep: &mut dyn FnMut(&Outcome) -> Result<(), StoreError>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Transcript, TranscribeError> {
+    let Job { mut reader, mut vad, mut long_form, engine, vocabulary, model, stop } = job;
+    let mut ears = Ears::default();
+    let mut done = Done { outcomes: Vec::new(), expected: reader.expected(), keep, progress };
+    let mut samples = Vec::new();
+    let mut more = true;
+    while more {
+        samples.clear();
+        more = reader.read(&mut samples)?;
+        ears.hear(&mut long_form, &samples, vad.push(&samples));
+        exchange(&mut long_form, engine, &mut done, stop, Duration::ZERO)?;
+        while !long_form.wants_sound() {
+            exchange(&mut long_form, engine, &mut done, stop, STOP_POLL)?;
+        }
+    }
+    ears.hear(&mut long_form, &[], vad.finish());
+    long_form.finish();
+    while !long_form.is_idle() {
+        exchange(&mut long_form, engine, &mut done, stop, STOP_POLL)?;
+    }
+    Ok(transcript(model, done.outcomes, vocabulary, &reader.report()))
+}
+
+/// Turns what the detector says into what the long form wants to hear.
+#[derive(Default)]
+struct Ears {
+    open_since: Option<MediaTime>,
+}
+
+impl Ears {
+    fn hear(&mut self, long_form: &mut LongForm, samples: &[f32], heard: Heard) {
+        let mut spans = Vec::new();
+        for event in heard.events {
+            match event {
+                VadEvent::SpeechStart(start) => self.open_since = Some(start),
+                VadEvent::SpeechEnd(end) => {
+                    spans.extend(self.open_since.take().map(|start| MediaSpan::new(start, end)));
+                }
+            }
+        }
+        let probabilities = &heard.probabilities;
+        long_form.push(window::Heard { samples, probabilities, spans: &spans, open_since: self.open_since });
+    }
+}
+
+/// What is settled so far, and who is told.
+struct Done<'a> {
+    outcomes: Vec<Outcome>,
+    expected: Option<MediaTime>,
+    keep: &'a mut dyn FnMut(&Outcome) -> Result<(), StoreError>,
+    progress: &'a mut dyn FnMut(Progress),
+}
+
+/// Gives the engine what it can take, takes the answers that come within `patience`, and keeps what is settled.
+fn exchange(
+    long_form: &mut LongForm,
+    engine: &mut Handle,
+    done: &mut Done<'_>,
+    stop: &AtomicBool,
+    patience: Duration,
+) -> Result<(), TranscribeError> {
+    if stop.load(Ordering::Relaxed) {
+        return Err(TranscribeError::Stopped);
+    }
+    submit(long_form, engine)?;
+    let mut patience = patience;
+    while let Some((id, answer)) = engine.receive(patience) {
+        match answer {
+            Ok(recognition) => long_form.answer(id, Some(recognition)),
+            Err(EngineError::Refused(_) | EngineError::Poisoned { .. }) => long_form.answer(id, None),
+            Err(error @ (EngineError::Busy | EngineError::Over { .. })) => {
+                return Err(TranscribeError::Engine(error.to_string()));
+            }
+        }
+        submit(long_form, engine)?;
+        patience = Duration::ZERO;
+    }
+    while let Some(outcome) = long_form.pop() {
+        done.take(outcome)?;
+    }
+    match engine.health() {
+        Health::Starting | Health::Up => Ok(()),
+        Health::Degraded { cause } | Health::Over { cause } => Err(TranscribeError::Engine(cause)),
+    }
+}
+
+fn submit(long_form: &mut LongForm, engine: &mut Handle) -> Result<(), TranscribeError> {
+    while engine.unanswered() < engine.capacity() {
+        let Some(task) = long_form.next_task() else { return Ok(()) };
+        if let Err((error, _)) = engine.try_submit(task.id, task.request) {
+            return Err(TranscribeError::Engine(error.to_string()));
+        }
+    }
+    Ok(())
+}
+
+impl Done<'_> {
+    fn take(&mut self, outcome: Outcome) -> Result<(), StoreError> {
+        (self.keep)(&outcome)?;
+        let settled = MediaTime::from_ms(outcome.until_ms);
+        self.outcomes.push(outcome);
+        (self.progress)(Progress { settled, expected: self.expected });
+        Ok(())
+    }
+}
+
+fn transcript(
+    model: String,
+    outcomes: Vec<Outcome>,
+    vocabulary: &Vocabulary,
+    report: &AudioReport,
+) -> Transcript {
+    let language = outcomes.iter().find_map(|outcome| outcome.language.clone());
+    let mut transcript = Transcript {
+        language,
+        duration_ms: report.duration.ms(),
+        model,
+        audio: note(report),
+        ..Transcript::default()
+    };
+    for outcome in outcomes {
+        transcript.segments.extend(outcome.segments);
+        transcript.gaps.extend(outcome.gaps);
+        transcript.removed.extend(outcome.removed);
+    }
+    for segment in &mut transcript.segments {
+        vocabulary.correct(segment);
+    }
+    transcript.segments.retain(|segment| !segment.text.is_empty());
+    transcript
+}
+
+/// Says what was wrong with the sound, for a person; nothing if nothing was.
+fn note(report: &AudioReport) -> Option<AudioNote> {
+    let (missing_ms, damaged_packets) = (report.missing_ms, report.damaged_packets);
+    if missing_ms == 0 && damaged_packets == 0 {
+        return None;
+    }
+    let mut note = String::new();
+    if missing_ms > 0 {
+        note += &format!("録音の終わりの約 {} 秒がファイルにありません。", missing_ms.div_ceil(1000));
+    }
+    if damaged_packets > 0 {
+        note += &format!("壊れていた {damaged_packets} か所は無音として扱いました。");
+    }
+    note += "残りの音声はすべて認識しました。";
+    Some(AudioNote { damaged_packets, missing_ms, note })
+}

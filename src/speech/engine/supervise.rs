@@ -1,0 +1,333 @@
+//! What to do with the engine child, decided from what happened. Pure: the time comes in, actions go out.
+//!
+//! ```text
+//!            ┌──────────────── death, late ────────────────┐
+//!            ▼                                             │
+//!  start ─► Starting ──Ready──► Up ──death, late──► Backoff ┘        Unfit or stop ─► Over
+//! ```
+//!
+//! Windows in flight at a death are suspects: they are tried again one at a time, alone, so that the guilty one is
+//! known. A suspect that kills the child twice more is answered [`EngineError::Poisoned`]; nothing is ever dropped.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::EngineError;
+use super::frame::{Frame, Hello, PROTOCOL};
+use crate::clock::Mono;
+use crate::speech::{Recognition, Request};
+
+/// Deaths of the child with one window alone in flight after which the window is given up.
+const LONE_DEATHS_MAX: u32 = 2;
+/// Deaths within [`DEGRADED_WITHIN`] without an answer in between that count as a broken engine.
+const DEGRADED_DEATHS: usize = 5;
+const DEGRADED_WITHIN: Duration = Duration::from_secs(60);
+/// Longest wait before the child is started again.
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// Cost assumed before anything was measured: as long as the sound lasts, for each hypothesis.
+const COST_START: f64 = 1.0;
+
+/// How long the child may take. Each end of patience is kill and restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// From start to ready; covers loading the model.
+    pub ready: Duration,
+    /// For a window, besides four times its predicted cost.
+    pub window: Duration,
+    /// Between two pings, and from ping to pong.
+    pub ping: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            ready: Duration::from_secs(60),
+            window: Duration::from_secs(10),
+            ping: Duration::from_secs(15),
+        }
+    }
+}
+
+/// What the owner has to do now, in order.
+#[derive(Debug, PartialEq)]
+pub enum Action {
+    /// Start a child; what an earlier one still says no longer counts.
+    Spawn,
+    /// Tell the child.
+    Send(Frame),
+    /// Kill the child.
+    Kill,
+    /// Answer the one who submitted.
+    Reply(u64, Result<Recognition, EngineError>),
+}
+
+/// How the engine is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// The model is being loaded, for the first time or again.
+    Starting,
+    /// It works.
+    Up,
+    /// It dies again and again without an answer; work waits.
+    Degraded {
+        /// What the last death was.
+        cause: String,
+    },
+    /// It cannot work, or was stopped.
+    Over {
+        /// Why.
+        cause: String,
+    },
+}
+
+#[derive(Debug, PartialEq)]
+enum State {
+    Starting { until: Mono },
+    Up { ping_at: Mono, pong_by: Option<Mono> },
+    Backoff { until: Mono },
+    Over { cause: String },
+}
+
+#[derive(Debug)]
+struct Window {
+    request: Request,
+    lone_deaths: u32,
+    suspect: bool,
+}
+
+#[derive(Debug)]
+struct Flight {
+    window: Window,
+    since: Mono,
+    until: Mono,
+}
+
+/// Decides about one child and the windows given to it.
+#[derive(Debug)]
+pub struct Supervisor {
+    hello: Hello,
+    patience: Patience,
+    state: State,
+    waiting: VecDeque<(u64, Window)>,
+    suspects: VecDeque<(u64, Window)>,
+    flying: BTreeMap<u64, Flight>,
+    deaths: VecDeque<Mono>,
+    last_cause: String,
+    cost_per_second: f64,
+}
+
+impl Supervisor {
+    /// Begins; the first actions start the child.
+    pub fn start(hello: Hello, patience: Patience, now: Mono) -> (Self, Vec<Action>) {
+        let mut supervisor = Self {
+            hello,
+            patience,
+            state: State::Backoff { until: now },
+            waiting: VecDeque::new(),
+            suspects: VecDeque::new(),
+            flying: BTreeMap::new(),
+            deaths: VecDeque::new(),
+            last_cause: String::new(),
+            cost_per_second: COST_START,
+        };
+        let actions = supervisor.tick(now);
+        (supervisor, actions)
+    }
+
+    /// Takes a window to recognise; it is answered exactly once.
+    pub fn submit(&mut self, now: Mono, id: u64, request: Request) -> Vec<Action> {
+        if let State::Over { cause } = &self.state {
+            return vec![Action::Reply(id, Err(EngineError::Over { cause: cause.clone() }))];
+        }
+        self.waiting.push_back((id, Window { request, lone_deaths: 0, suspect: false }));
+        self.dispatch(now)
+    }
+
+    /// Takes what the child said.
+    pub fn hear(&mut self, now: Mono, frame: Frame) -> Vec<Action> {
+        match frame {
+            Frame::Ready(ready) if ready.protocol == PROTOCOL => {
+                self.state = State::Up { ping_at: now + self.patience.ping, pong_by: None };
+                self.dispatch(now)
+            }
+            Frame::Ready(ready) => self.end(format!("the child speaks protocol {}", ready.protocol)),
+            Frame::Unfit(cause) => self.end(cause),
+            Frame::Done(id, recognition) => self.settle(now, id, Ok(recognition)),
+            Frame::Failed(id, error) => self.settle(now, id, Err(EngineError::Refused(error))),
+            Frame::Pong(_) => {
+                if let State::Up { pong_by, .. } = &mut self.state {
+                    *pong_by = None;
+                }
+                Vec::new()
+            }
+            Frame::Hello(_) | Frame::Recognize(..) | Frame::Ping(_) | Frame::Stop => {
+                self.kill(now, "the child said what only a parent says")
+            }
+        }
+    }
+
+    /// Learns that the child is gone.
+    pub fn child_died(&mut self, now: Mono, cause: &str) -> Vec<Action> {
+        if matches!(self.state, State::Over { .. }) {
+            return Vec::new();
+        }
+        self.deaths.push_back(now);
+        cause.clone_into(&mut self.last_cause);
+        let alone = self.flying.len() == 1;
+        let mut actions = Vec::new();
+        for (id, flight) in std::mem::take(&mut self.flying) {
+            let Window { request, mut lone_deaths, suspect } = flight.window;
+            // The first death accuses everybody in flight; only a suspect dying alone is proven guilty.
+            lone_deaths += u32::from(suspect && alone);
+            if lone_deaths >= LONE_DEATHS_MAX {
+                self.deaths.clear();
+                actions.push(Action::Reply(id, Err(EngineError::Poisoned { cause: cause.to_owned() })));
+            } else {
+                self.suspects.push_back((id, Window { request, lone_deaths, suspect: true }));
+            }
+        }
+        self.state = State::Backoff { until: now + self.backoff(now) };
+        actions.extend(self.tick(now));
+        actions
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Mono) -> Vec<Action> {
+        match &mut self.state {
+            State::Starting { until } if now >= *until => self.kill(now, "the model was not ready in time"),
+            State::Up { pong_by: Some(pong_by), .. } if now >= *pong_by => {
+                self.kill(now, "the child did not answer a ping")
+            }
+            State::Up { .. } if self.flying.values().any(|flight| now >= flight.until) => {
+                self.kill(now, "a window took too long")
+            }
+            State::Up { ping_at, pong_by } if now >= *ping_at => {
+                *ping_at = now + self.patience.ping + self.patience.ping;
+                *pong_by = Some(now + self.patience.ping);
+                vec![Action::Send(Frame::Ping(0))]
+            }
+            State::Backoff { until } if now >= *until => {
+                self.state = State::Starting { until: now + self.patience.ready };
+                vec![Action::Spawn, Action::Send(Frame::Hello(self.hello.clone()))]
+            }
+            State::Starting { .. } | State::Up { .. } | State::Backoff { .. } | State::Over { .. } => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// Returns when [`Supervisor::tick`] has something to do; `None` when nothing is awaited any more.
+    pub fn next_due(&self) -> Option<Mono> {
+        match &self.state {
+            State::Starting { until } | State::Backoff { until } => Some(*until),
+            State::Up { ping_at, pong_by } => {
+                let windows = self.flying.values().map(|flight| flight.until);
+                windows.chain([*ping_at]).chain(*pong_by).min()
+            }
+            State::Over { .. } => None,
+        }
+    }
+
+    /// Ends the child and answers everybody.
+    pub fn stop(&mut self) -> Vec<Action> {
+        let mut actions = vec![Action::Send(Frame::Stop)];
+        actions.extend(self.end("stopped".to_owned()));
+        actions
+    }
+
+    /// Tells how the engine is.
+    pub fn health(&self, now: Mono) -> Health {
+        if let State::Over { cause } = &self.state {
+            return Health::Over { cause: cause.clone() };
+        }
+        if self.recent_deaths(now) >= DEGRADED_DEATHS {
+            return Health::Degraded { cause: self.last_cause.clone() };
+        }
+        match self.state {
+            State::Up { .. } => Health::Up,
+            State::Starting { .. } | State::Backoff { .. } | State::Over { .. } => Health::Starting,
+        }
+    }
+
+    fn settle(&mut self, now: Mono, id: u64, answer: Result<Recognition, EngineError>) -> Vec<Action> {
+        let Some(flight) = self.flying.remove(&id) else { return Vec::new() };
+        self.deaths.clear();
+        self.learn_cost(&flight, now);
+        let mut actions = vec![Action::Reply(id, answer)];
+        actions.extend(self.dispatch(now));
+        actions
+    }
+
+    /// Sends what fits: suspects alone, everything else as many as there are slots.
+    fn dispatch(&mut self, now: Mono) -> Vec<Action> {
+        if !matches!(self.state, State::Up { .. }) {
+            return Vec::new();
+        }
+        if !self.suspects.is_empty() || self.flying.values().any(|flight| flight.window.suspect) {
+            return if self.flying.is_empty() {
+                self.fly(now, true).into_iter().collect()
+            } else {
+                Vec::new()
+            };
+        }
+        let free = usize::from(self.hello.slots).saturating_sub(self.flying.len());
+        (0..free).filter_map(|_| self.fly(now, false)).collect()
+    }
+
+    fn fly(&mut self, now: Mono, suspect: bool) -> Option<Action> {
+        let queue = if suspect { &mut self.suspects } else { &mut self.waiting };
+        let (id, window) = queue.pop_front()?;
+        let frame = Frame::Recognize(id, window.request.clone());
+        let until = now + self.patience.window + self.predicted(&window.request) * 4;
+        self.flying.insert(id, Flight { window, since: now, until });
+        Some(Action::Send(frame))
+    }
+
+    fn predicted(&self, request: &Request) -> Duration {
+        Duration::from_secs_f64(weight(request) * self.cost_per_second)
+    }
+
+    /// Follows what windows really cost on this machine, faster upwards than downwards.
+    fn learn_cost(&mut self, flight: &Flight, now: Mono) {
+        let measured = now.since(flight.since).as_secs_f64() / weight(&flight.window.request).max(0.1);
+        let share = if measured > self.cost_per_second { 0.5 } else { 0.1 };
+        self.cost_per_second = (1.0 - share) * self.cost_per_second + share * measured;
+    }
+
+    fn kill(&mut self, now: Mono, cause: &str) -> Vec<Action> {
+        let mut actions = vec![Action::Kill];
+        actions.extend(self.child_died(now, cause));
+        actions
+    }
+
+    fn end(&mut self, cause: String) -> Vec<Action> {
+        let flying = std::mem::take(&mut self.flying).into_keys();
+        let suspects = std::mem::take(&mut self.suspects).into_iter().map(|(id, _)| id);
+        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|(id, _)| id);
+        let over = |id| Action::Reply(id, Err(EngineError::Over { cause: cause.clone() }));
+        let mut actions: Vec<Action> = flying.chain(suspects).chain(waiting).map(over).collect();
+        actions.push(Action::Kill);
+        self.state = State::Over { cause };
+        actions
+    }
+
+    /// 0, 1, 2, 4 … 30 s: by how often it died lately.
+    fn backoff(&self, now: Mono) -> Duration {
+        match self.recent_deaths(now) {
+            0 | 1 => Duration::ZERO,
+            deaths => Duration::from_secs(1 << (deaths - 2).min(5)).min(BACKOFF_MAX),
+        }
+    }
+
+    fn recent_deaths(&self, now: Mono) -> usize {
+        self.deaths.iter().filter(|death| now.since(**death) < DEGRADED_WITHIN).count()
+    }
+}
+
+/// Seconds of sound, counted once for each hypothesis.
+fn weight(request: &Request) -> f64 {
+    request.samples.len() as f64 / 16_000.0 * f64::from(request.effort.beam.max(1))
+}
+
+#[cfg(test)]
+mod tests;

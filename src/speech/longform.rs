@@ -1,0 +1,418 @@
+//! A recording of any length becomes segments: which window next, which result to believe, in the order of time.
+//!
+//! No clock, thread, file or recogniser inside. The owner pushes sound, takes [`Task`]s to any recogniser, in any
+//! order and as many at once as it likes, gives the answers back, and pops outcomes.
+//!
+//! ```text
+//! push ─► windows ─► Task ─► (recogniser) ─► answer ─► suspect? ─no──────────► Outcome ─► pop, in order
+//!                      ▲                                  │ yes, within budget
+//!                      └── halves, cut at a pause ◄───────┤ first
+//!                      └── the whole, with a beam ◄───────┘ second
+//! ```
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::assemble::assemble;
+use super::attempt::{Attempt, Verdict};
+use super::transcript::{GapRecord, Removed, Segment};
+use super::window::{Heard, WINDOW_MS_MAX, Window, WindowBuilder, WindowSettings};
+use super::{Effort, GapReason, Language, Recognition, Request, settle};
+use crate::audio::MediaSpan;
+
+/// Windows held at once; sound beyond it must wait. 12 × 28 s of f32 are 21 MB.
+pub const WINDOWS_MAX: usize = 12;
+/// Sound that may be recognised again, as a share of the sound recognised so far.
+const RERUN_SHARE_MAX: f64 = 0.25;
+/// Sound that may be recognised again in any recording, so that short ones can be repaired too, milliseconds.
+const RERUN_MS_FREE: u64 = 60_000;
+/// Hypotheses of the second attempt at a suspect window.
+const RERUN_BEAM: u8 = 5;
+/// Encoder frames of 20 ms in a full window; 1500 is no multiple of 16 and misses the fast kernels. (SPEECH: measured.)
+const FULL_CTX: u16 = 1_472;
+/// The longest sound that may be given a reduced context; beyond it text is lost (CER 14–15 %, measured).
+const REDUCED_MS_MAX: u64 = 10_000;
+
+/// How a recording is recognised. Changing any of it makes old checkpoints useless, and they are not used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LongFormSettings {
+    /// How sound is cut.
+    pub window: WindowSettings,
+    /// The language spoken.
+    pub language: Language,
+    /// Words likely to be said, as tokens.
+    pub prompt: Vec<u32>,
+    /// Hypotheses kept at the first attempt, 1 = greedy.
+    pub beam: u8,
+    /// Compute only as much of the encoder as a short window needs.
+    pub reduced_context: bool,
+}
+
+/// How hard a recording is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preset {
+    /// Windows as long as the model hears: the fewest errors.
+    Accurate,
+    /// Short windows with a reduced context: about half the work.
+    Fast,
+}
+
+impl LongFormSettings {
+    /// Returns what a preset means.
+    pub fn of(preset: Preset, language: Language, prompt: Vec<u32>) -> Self {
+        let (window_ms_max, reduced_context) = match preset {
+            Preset::Accurate => (WINDOW_MS_MAX, false),
+            Preset::Fast => (REDUCED_MS_MAX, true),
+        };
+        // Pauses up to 1.5 s stay inside: the model needs the context, and too little sound to invent anything.
+        let window =
+            WindowSettings { window_ms_max, inner_silence_ms_max: 1_500, overlap_ms: 300, pad_ms: 200 };
+        Self { window, language, prompt, beam: 1, reduced_context }
+    }
+}
+
+/// Names a window by what it holds, for a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct WindowKey(String);
+
+impl WindowKey {
+    /// Hashes place, sound and prompt of a window: equal keys mean an equal question.
+    fn of(window: &Window, settings: &LongFormSettings) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(window.span.start().ms().to_le_bytes());
+        hash.update([u8::from(window.overlaps_previous), settings.beam, u8::from(settings.reduced_context)]);
+        hash.update(format!("{:?}{:?}{:?}", settings.language, settings.prompt, window.speech));
+        for sample in &window.samples {
+            hash.update(sample.to_le_bytes());
+        }
+        Self(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// What became of one window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Which window.
+    pub key: WindowKey,
+    /// Up to where the recording is done, milliseconds.
+    pub until_ms: u64,
+    /// Two-letter code of the language heard; none if nothing was.
+    pub language: Option<String>,
+    /// Its text.
+    pub segments: Vec<Segment>,
+    /// Stretches without text.
+    pub gaps: Vec<GapRecord>,
+    /// Text not shown.
+    pub removed: Vec<Removed>,
+    /// How often it was recognised again.
+    pub reruns: u32,
+    /// Its sound begins with the end of the window before.
+    pub overlaps_previous: bool,
+}
+
+/// Names a task until it is answered.
+pub type TaskId = u64;
+
+/// One call of a recogniser.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// To be given back with the answer.
+    pub id: TaskId,
+    /// The question.
+    pub request: Request,
+}
+
+/// A recording being recognised.
+#[derive(Debug)]
+pub struct LongForm {
+    settings: LongFormSettings,
+    builder: WindowBuilder,
+    done_before: HashMap<WindowKey, Outcome>,
+    language: Language,
+    works: BTreeMap<u64, Work>,
+    windows_seen: u64,
+    ready: VecDeque<Task>,
+    owners: HashMap<TaskId, u64>,
+    tasks_made: TaskId,
+    recognised_ms: u64,
+    rerun_ms: u64,
+    last_text: String,
+}
+
+/// A window on its way.
+#[derive(Debug)]
+enum Work {
+    Running(Box<Running>),
+    Done(Box<Outcome>),
+}
+
+#[derive(Debug)]
+struct Running {
+    key: WindowKey,
+    window: Window,
+    /// Attempts finished, the first one first.
+    attempts: Vec<Attempt>,
+    /// Parts of the attempt under way, by their place in the window.
+    parts: Vec<Part>,
+    failed: bool,
+    reruns: u32,
+}
+
+#[derive(Debug)]
+struct Part {
+    task: TaskId,
+    /// Where the part begins inside the window.
+    offset_ms: u64,
+    answer: Option<Recognition>,
+}
+
+impl LongForm {
+    /// Begins a recording; windows among `done_before` are not recognised again.
+    pub fn new(settings: LongFormSettings, done_before: Vec<Outcome>) -> Self {
+        Self {
+            builder: WindowBuilder::new(settings.window),
+            done_before: done_before.into_iter().map(|outcome| (outcome.key.clone(), outcome)).collect(),
+            language: settings.language,
+            settings,
+            works: BTreeMap::new(),
+            windows_seen: 0,
+            ready: VecDeque::new(),
+            owners: HashMap::new(),
+            tasks_made: 0,
+            recognised_ms: 0,
+            rerun_ms: 0,
+            last_text: String::new(),
+        }
+    }
+
+    /// Tells whether more sound may be pushed now; if not, answer tasks and pop outcomes first.
+    pub fn wants_sound(&self) -> bool {
+        self.works.len() < WINDOWS_MAX
+    }
+
+    /// Takes what was heard next.
+    pub fn push(&mut self, heard: Heard<'_>) {
+        let mut windows = Vec::new();
+        self.builder.push(heard, &mut windows);
+        self.accept(windows);
+    }
+
+    /// Ends the recording.
+    pub fn finish(&mut self) {
+        let mut windows = Vec::new();
+        self.builder.finish(&mut windows);
+        self.accept(windows);
+    }
+
+    /// Returns a call to make, the earliest window first.
+    pub fn next_task(&mut self) -> Option<Task> {
+        self.ready.pop_front()
+    }
+
+    /// Gives a task back that could not be submitted now; it is the next one again.
+    pub fn untake(&mut self, task: Task) {
+        self.ready.push_front(task);
+    }
+
+    /// Tells whether every window pushed so far has been popped.
+    pub fn is_idle(&self) -> bool {
+        self.works.is_empty()
+    }
+
+    /// Takes the answer to a task; `None` if the recogniser gave up on it for good.
+    ///
+    /// Range: an unknown id is passed over: its window was settled already.
+    pub fn answer(&mut self, id: TaskId, answer: Option<Recognition>) {
+        let Some(index) = self.owners.remove(&id) else { return };
+        let Some(Work::Running(running)) = self.works.get_mut(&index) else { return };
+        match answer {
+            Some(recognition) => running.part(id).answer = Some(recognition),
+            None => running.failed = true,
+        }
+        let waiting =
+            running.parts.iter().any(|part| part.answer.is_none() && self.owners.contains_key(&part.task));
+        if !waiting {
+            self.conclude(index);
+        }
+    }
+
+    /// Returns the next outcome in the order of time.
+    pub fn pop(&mut self) -> Option<Outcome> {
+        let entry = self.works.first_entry()?;
+        if !matches!(entry.get(), Work::Done(_)) {
+            return None;
+        }
+        let Work::Done(mut outcome) = entry.remove() else { return None };
+        settle::join_overlap(&self.last_text, outcome.overlaps_previous, &mut outcome.segments);
+        if let Some(last) = outcome.segments.last() {
+            self.last_text.clone_from(&last.text);
+        }
+        Some(*outcome)
+    }
+
+    fn accept(&mut self, windows: Vec<Window>) {
+        for window in windows {
+            let index = self.windows_seen;
+            self.windows_seen += 1;
+            let key = WindowKey::of(&window, &self.settings);
+            if let Some(outcome) = self.done_before.remove(&key) {
+                self.works.insert(index, Work::Done(Box::new(outcome)));
+                continue;
+            }
+            self.recognised_ms += window.span.len_ms();
+            let effort = self.effort(window.span.len_ms(), self.settings.beam, self.settings.reduced_context);
+            let part = self.submit(index, window.samples.clone(), 0, effort);
+            let running =
+                Running { key, window, attempts: vec![], parts: vec![part], failed: false, reruns: 0 };
+            self.works.insert(index, Work::Running(Box::new(running)));
+        }
+    }
+
+    fn submit(&mut self, index: u64, samples: Vec<f32>, offset_ms: u64, effort: Effort) -> Part {
+        let task = self.tasks_made;
+        self.tasks_made += 1;
+        self.owners.insert(task, index);
+        let request =
+            Request { samples, language: self.language, prompt: self.settings.prompt.clone(), effort };
+        self.ready.push_back(Task { id: task, request });
+        Part { task, offset_ms, answer: None }
+    }
+
+    fn effort(&self, length_ms: u64, beam: u8, reduced: bool) -> Effort {
+        let frames = length_ms.div_ceil(20);
+        let rounded = (frames.div_ceil(64) * 64 + 64).min(u64::from(FULL_CTX));
+        let full = if frames > u64::from(FULL_CTX) { 1_500 } else { FULL_CTX };
+        let reduced = reduced && length_ms <= REDUCED_MS_MAX;
+        Effort {
+            beam,
+            temperature: 0.0,
+            audio_ctx: if reduced { rounded as u16 } else { full },
+            // Dense Japanese needs 8 tokens a second (SPEECH: measured); a loop is stopped there.
+            tokens_max: (8 * length_ms / 1000 + 16).min(224) as u16,
+        }
+    }
+
+    /// Judges the attempt that just ended: believe one, or try again.
+    fn conclude(&mut self, index: u64) {
+        let Some(Work::Running(mut running)) = self.works.remove(&index) else { return };
+        let parts = std::mem::take(&mut running.parts);
+        if !running.failed {
+            running.attempts.push(Attempt::of(&running.window, joined(parts)));
+        }
+        let again = !running.failed && self.next_attempt(index, &mut running);
+        let work = if again { Work::Running(running) } else { Work::Done(Box::new(self.outcome(*running))) };
+        self.works.insert(index, work);
+    }
+
+    /// Submits the next attempt if the last one is suspect and the budget allows; tells whether it did.
+    fn next_attempt(&mut self, index: u64, running: &mut Running) -> bool {
+        let best = Attempt::best(&running.attempts);
+        let suspect = best.is_some_and(|attempt| attempt.verdict() == Verdict::Suspect);
+        let budget_ms = RERUN_MS_FREE + (self.recognised_ms as f64 * RERUN_SHARE_MAX) as u64;
+        let length_ms = running.window.span.len_ms();
+        if !suspect || running.reruns == 2 || self.rerun_ms + length_ms > budget_ms {
+            return false;
+        }
+        running.reruns += 1;
+        self.rerun_ms += length_ms;
+        let halves = if running.reruns == 1 { halves(&running.window) } else { None };
+        running.parts = match halves {
+            Some(halves) => halves
+                .into_iter()
+                .map(|(offset_ms, samples)| self.again(index, samples, offset_ms, 1))
+                .collect(),
+            None => {
+                running.reruns = 2;
+                vec![self.again(index, running.window.samples.clone(), 0, RERUN_BEAM)]
+            }
+        };
+        true
+    }
+
+    fn again(&mut self, index: u64, samples: Vec<f32>, offset_ms: u64, beam: u8) -> Part {
+        let length_ms = MediaSpan::from_samples(0..samples.len() as u64).len_ms();
+        let effort = self.effort(length_ms, beam, false);
+        self.submit(index, samples, offset_ms, effort)
+    }
+
+    fn outcome(&mut self, running: Running) -> Outcome {
+        let Running { key, window, attempts, reruns, .. } = running;
+        let mut outcome = Outcome {
+            key,
+            until_ms: window.span.end().ms(),
+            language: None,
+            segments: vec![],
+            gaps: vec![],
+            removed: vec![],
+            reruns,
+            overlaps_previous: window.overlaps_previous,
+        };
+        match Attempt::best(&attempts) {
+            Some(best) => {
+                self.learn_language(&best.recognition.language, &window);
+                outcome.language = Some(best.recognition.language.clone());
+                let drafts = assemble(&window, &best.recognition);
+                (outcome.segments, outcome.removed) = settle::sort_out(drafts);
+            }
+            None => outcome.gaps.push(gap(window.span)),
+        }
+        outcome
+    }
+
+    /// Settles on a language once it was heard in a window with enough speech: a short one is easily misheard.
+    fn learn_language(&mut self, heard: &str, window: &Window) {
+        let speech_ms: u64 = window.speech.iter().map(|span| span.len_ms()).sum();
+        if self.language == Language::Auto && speech_ms >= 5_000 {
+            self.language = match heard {
+                "ja" => Language::Ja,
+                "en" => Language::En,
+                _ => Language::Auto,
+            };
+        }
+    }
+}
+
+impl Running {
+    fn part(&mut self, task: TaskId) -> &mut Part {
+        self.parts.iter_mut().find(|part| part.task == task).expect("an owner of a task has its part")
+    }
+}
+
+fn gap(span: MediaSpan) -> GapRecord {
+    let reason = match GapReason::RecognizerFailed {
+        GapReason::RecognizerFailed => "recognizer_failed",
+    };
+    GapRecord { start_ms: span.start().ms(), end_ms: span.end().ms(), reason: reason.into() }
+}
+
+/// Puts the answers of all parts on the window's time line.
+fn joined(parts: Vec<Part>) -> Recognition {
+    let mut whole = Recognition { language: String::new(), pieces: vec![], passes: 0 };
+    for part in parts {
+        let Some(answer) = part.answer else { continue };
+        whole.language = answer.language;
+        whole.passes += answer.passes;
+        whole.pieces.extend(answer.pieces.into_iter().map(|mut piece| {
+            piece.start_ms += part.offset_ms;
+            piece.end_ms += part.offset_ms;
+            piece
+        }));
+    }
+    whole
+}
+
+/// Cuts a window in two in the middle of its longest pause; `None` if it has none.
+///
+/// Shape: for each half, where it begins inside the window in milliseconds, and its samples.
+fn halves(window: &Window) -> Option<[(u64, Vec<f32>); 2]> {
+    let longest = window.speech.windows(2).max_by_key(|pair| pair[1].start().ms() - pair[0].end().ms())?;
+    let middle_ms = (longest[0].end().ms() + longest[1].start().ms()) / 2 - window.span.start().ms();
+    let at = ((middle_ms * 16) as usize).min(window.samples.len());
+    let (left, right) = window.samples.split_at(at);
+    Some([(0, left.to_vec()), (middle_ms, right.to_vec())])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Sound becomes timed words.
+//!
+//! - **In**: 16 kHz mono samples and the spans in which somebody speaks.
+//! - **Out**: segments of words with times and confidence; gaps and removed text, always said.
+//! - **Never**: opens a file (weights come as bytes, but for `whisper.rs`), reads a clock, drops text silently.
+
+pub mod assemble;
+pub mod attempt;
+pub mod detect;
+pub mod engine;
+pub mod longform;
+pub mod model;
+pub mod render;
+pub mod score;
+pub mod settle;
+pub mod transcript;
+pub mod vocabulary;
+pub mod whisper;
+pub mod window;
+
+use crate::audio::MediaSpan;
+
+/// Most samples one request may carry: 30 s, the span of Whisper's encoder.
+pub const REQUEST_SAMPLES_MAX: usize = 480_000;
+
+/// Most prompt tokens one request may carry.
+pub const PROMPT_TOKENS_MAX: usize = 224;
+
+/// A spoken language the product can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// Japanese.
+    Ja,
+    /// English.
+    En,
+    /// Whatever the model hears in this window.
+    Auto,
+}
+
+/// How hard the recogniser tries.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Effort {
+    /// Hypotheses kept side by side, 1 (greedy) to 8.
+    pub beam: u8,
+    /// Softmax temperature: 0 = always the likeliest token, at most 1.
+    pub temperature: f32,
+    /// Encoder frames of 20 ms to compute, 64 to 1500; the sound must fit: `samples <= 320 * audio_ctx`.
+    pub audio_ctx: u16,
+    /// Most tokens to write before giving up, 1 to 224.
+    pub tokens_max: u16,
+}
+
+/// One call of a recogniser.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// 16 kHz mono in [-1, 1], at most [`REQUEST_SAMPLES_MAX`].
+    pub samples: Vec<f32>,
+    /// The language spoken.
+    pub language: Language,
+    /// What was said or is likely to be said, as tokens of the model; at most [`PROMPT_TOKENS_MAX`].
+    pub prompt: Vec<u32>,
+    /// How hard to try.
+    pub effort: Effort,
+}
+
+/// One text token as the model wrote it.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Token {
+    /// Number in the model's vocabulary.
+    pub id: u32,
+    /// Bytes it stands for: not always whole UTF-8 characters.
+    pub bytes: Vec<u8>,
+    /// Natural logarithm of its probability, at most 0.
+    pub log_prob: f32,
+}
+
+/// A run of tokens between two timestamps of the model.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Piece {
+    /// Start within the request, milliseconds.
+    pub start_ms: u64,
+    /// End within the request, milliseconds; never before `start_ms`.
+    pub end_ms: u64,
+    /// Its text tokens in order, without timestamps and specials.
+    pub tokens: Vec<Token>,
+}
+
+/// What a recogniser heard in one request.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Recognition {
+    /// The language used; the one heard if the request said [`Language::Auto`] (two-letter code).
+    pub language: String,
+    /// Pieces in the order of time.
+    pub pieces: Vec<Piece>,
+    /// How often the encoder ran for this request: the larger part of its cost.
+    pub passes: u32,
+}
+
+/// Why a request gave no recognition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case", tag = "code", content = "detail")]
+pub enum RecognizeError {
+    /// The request breaks a limit of [`Request`]: the caller has a defect; do not retry.
+    #[error("request refused: {0}")]
+    BadRequest(String),
+    /// The recogniser failed on this sound: retry once with other effort, then mark a gap.
+    #[error("recogniser failed: {0}")]
+    Failed(String),
+    /// The caller asked to stop.
+    #[error("recognition was cancelled")]
+    Cancelled,
+}
+
+/// Turns one window of sound into pieces of text. Two homes: whisper.cpp, and later our own engine.
+pub trait Recognizer: Send {
+    /// Recognises one request; blocks for as long as it takes.
+    ///
+    /// Errors: see [`RecognizeError`]; the recogniser stays usable after each of them.
+    fn recognize(&mut self, request: &Request) -> Result<Recognition, RecognizeError>;
+}
+
+/// A stretch nobody could recognise: shown, and can be tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// Where in the recording.
+    pub span: MediaSpan,
+    /// Why, as a stable word of the transcript format.
+    pub reason: GapReason,
+}
+
+/// Why a stretch has no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// The recogniser crashed, hung or failed on it, twice more when retried alone.
+    RecognizerFailed,
+}
