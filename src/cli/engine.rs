@@ -22,6 +22,10 @@ pub struct Args {
 /// Serves until the parent stops or is gone.
 ///
 /// Errors: standard output cannot be taken over.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a child without a parent leaves at once, whatever its threads do"
+)]
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     prefer_me_when_memory_runs_out();
     // A stray print of a C library must not break a frame: it goes to standard error from here on.

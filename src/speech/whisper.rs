@@ -261,15 +261,12 @@ struct Gate {
 
 impl Gate {
     /// Points the callbacks of `params` here; the gate must outlive every call with these parameters.
+    #[expect(unsafe_code, reason = "callbacks into C have no safe form that is sound: the safe setters leak")]
     fn attach(&self, params: &mut FullParams<'_, '_>) {
         let data = std::ptr::from_ref(self).cast_mut().cast::<c_void>();
         // SAFETY: both functions have the signature whisper.cpp declares, read `data` as the `Gate` it is, and never
         // unwind. `full` keeps gate and parameters on one stack frame and drops both when whisper.cpp has returned;
         // whisper.cpp calls back only before it returns. Test: tests/it/engine.rs, cancelling and repeated calls.
-        #[expect(
-            unsafe_code,
-            reason = "callbacks into C have no safe form that is sound: the safe setters leak"
-        )]
         unsafe {
             params.set_start_encoder_callback(Some(may_encode));
             params.set_start_encoder_callback_user_data(data);

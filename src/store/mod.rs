@@ -19,7 +19,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The disk refused: look at free space and permissions.
-    #[error("{}: {source}", path.display())]
+    #[error("{} cannot be read or written", path.display())]
     Io {
         /// The file it was about.
         path: PathBuf,

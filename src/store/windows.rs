@@ -136,6 +136,7 @@ fn whole_line(reader: &mut impl BufRead) -> Result<Option<(Vec<u8>, u64)>, std::
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests damage real files")]
 mod tests {
     use super::*;
     use crate::speech::longform::WindowKey;

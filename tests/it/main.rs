@@ -1,6 +1,11 @@
 //! Everything that needs the real program, the real model or the real files; one binary, so that it is linked once.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests start programs and damage files, as the world does"
+)]
 
+mod engine;
 mod formats;
 mod support;
 mod transcribe;

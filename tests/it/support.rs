@@ -24,7 +24,8 @@ pub fn meeting_sound(seconds: usize) -> Vec<f32> {
     let file = std::fs::File::open(sample_meeting()).expect("the sample meeting is in the repository");
     let mut reader = MonoReader::open(Box::new(file)).expect("the sample meeting can be read");
     let mut sound = Vec::new();
-    while sound.len() < seconds * 16_000 && reader.read(&mut sound).expect("the sample meeting is complete") {}
+    while sound.len() < seconds * 16_000 && reader.read(&mut sound).expect("the sample meeting is complete") {
+    }
     sound.truncate(seconds * 16_000);
     sound
 }

@@ -8,7 +8,9 @@ use gijiroku::speech::score::{self, Hypothesis, Truth};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::{TempDir, tempdir};
 
-use crate::support::{command, gijiroku, meeting_sound, repository, sample_meeting, text, told, transcript, write_wav};
+use crate::support::{
+    command, gijiroku, meeting_sound, repository, sample_meeting, text, told, transcript, write_wav,
+};
 
 /// The sample meeting's error rate may not rise above this, in percent; the figure itself is in benches/README.md.
 const CER_PERCENT_MAX: f64 = 10.0;
@@ -111,7 +113,9 @@ fn nothing_is_written_where_nobody_speaks() {
     let mut sound = speech.clone();
     // Half of the silence is digital, half is the noise of a quiet room.
     sound.extend(std::iter::repeat_n(0.0, silence_s / 2 * 16_000));
-    sound.extend((0..silence_s / 2 * 16_000).map(|index| ((index * 7_919) % 1_009) as f32 / 1_009.0 * 0.004 - 0.002));
+    sound.extend(
+        (0..silence_s / 2 * 16_000).map(|index| ((index * 7_919) % 1_009) as f32 / 1_009.0 * 0.004 - 0.002),
+    );
     sound.extend(&speech);
     write_wav(&input, &sound);
     assert_eq!(transcribe(&input, &out, &[]), Some(0));
@@ -119,7 +123,10 @@ fn nothing_is_written_where_nobody_speaks() {
     let (from, to) = (22_500, (22 + silence_s as u64) * 1_000 - 500);
     let invented: Vec<_> = heard.segments.iter().filter(|s| s.start_ms < to && s.end_ms > from).collect();
     assert_eq!(invented, Vec::<&gijiroku::speech::transcript::Segment>::new());
-    assert!(heard.segments.iter().any(|segment| segment.start_ms > to), "the speech behind the silence is there");
+    assert!(
+        heard.segments.iter().any(|segment| segment.start_ms > to),
+        "the speech behind the silence is there"
+    );
 }
 
 #[test]
@@ -136,7 +143,9 @@ fn each_format_holds_the_same_words() {
     let folder = folder();
     let input = folder.path().join("in.wav");
     write_wav(&input, &meeting_sound(8));
-    for (format, mark) in [("txt", "[00:00:01] "), ("srt", "\r\n00:00:01,"), ("vtt", "WEBVTT"), ("json", "\"version\"")] {
+    for (format, mark) in
+        [("txt", "[00:00:01] "), ("srt", "\r\n00:00:01,"), ("vtt", "WEBVTT"), ("json", "\"version\"")]
+    {
         let output = gijiroku(&["transcribe", text(&input), "--format", format]);
         let written = String::from_utf8(output.stdout).expect("output is UTF-8");
         assert!(written.contains(mark), "{format}: {written}");

@@ -231,6 +231,8 @@ impl Keeper {
     }
 
     fn carry_out(&mut self, supervisor: &mut Supervisor, actions: Vec<Action>) {
+        // Whoever gets an answer may ask next how the engine is.
+        self.publish(supervisor);
         let mut failed = None;
         for action in actions {
             match action {

@@ -309,6 +309,13 @@ mod tests {
     }
 
     #[test]
+    fn large_v3_turbo_is_admitted() {
+        let turbo = Dims { vocab: 51_866, state: 1280, audio_layers: 32, text_layers: 4, mels: 128, ..BASE };
+        let checked = turbo.checked().expect("a published size");
+        assert_eq!((checked.heads(), tensors(checked).len()), (20, 11 + 15 * 32 + 24 * 4));
+    }
+
+    #[test]
     fn sizes_no_whisper_model_has_are_refused() {
         let wrong = [
             Dims { vocab: 51_864, ..BASE },
