@@ -84,7 +84,7 @@ def overhead():
     """Everything but inference runs in the parent process, inference in its child: CPU of the one against both."""
     out = measure.scratch("overhead.json")
     command = [measure.OURS, "transcribe", measure.MEETING, "-o", out, "--timings"]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=measure.ROOT).stderr
     fields = dict(part.split("=") for line in told.splitlines() if line.startswith("timings ") for part in line.split()[1:])
     share = 100 * float(fields["parent_cpu_s"]) / (float(fields["parent_cpu_s"]) + float(fields["engine_cpu_s"]))
     say("overhead_share", share, "%", "<=5", share <= 5)

@@ -20,6 +20,19 @@ pub fn open(path: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
+/// Returns the folder of weights: the chosen one, else `models/weights` here, else that of the checkout the program
+/// was built in.
+pub fn weights_folder(chosen: Option<&Path>) -> PathBuf {
+    const USUAL: &str = "models/weights";
+    let here = PathBuf::from(USUAL);
+    if let Some(chosen) = chosen {
+        return chosen.to_owned();
+    }
+    let program = std::env::current_exe().unwrap_or_default();
+    let beside = program.ancestors().skip(1).map(|folder| folder.join(USUAL)).find(|folder| folder.is_dir());
+    if here.is_dir() { here } else { beside.unwrap_or(here) }
+}
+
 /// Reads a whole file.
 ///
 /// Errors: it cannot be read.

@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::EXIT_MODEL;
+use super::{EXIT_MODEL, files};
 use crate::speech::model::Precision;
 use crate::store::models::{FileImport, Imported, Listed, ModelStore, ModelStoreError, State};
 
 /// Lists, imports and verifies models.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folder of weights
-    #[arg(long, value_name = "DIR", default_value = "models/weights", global = true)]
-    pub models: PathBuf,
+    /// Folder of weights; models/weights, here or where the program was built, if absent
+    #[arg(long, value_name = "DIR", global = true)]
+    pub models: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -75,10 +75,11 @@ impl From<PrecisionArg> for Precision {
 ///
 /// Errors: none for a model that is missing, damaged or refused: that is told, and becomes the exit code.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let folder = files::weights_folder(args.models.as_deref());
     let done = match args.command {
-        Command::List => list(&args.models),
-        Command::Import(import_args) => import(&args.models, &import_args),
-        Command::Verify { names } => verify(&args.models, &names),
+        Command::List => list(&folder),
+        Command::Import(import_args) => import(&folder, &import_args),
+        Command::Verify { names } => verify(&folder, &names),
     };
     match done {
         Err(error) if error.is::<ModelStoreError>() => {

@@ -53,9 +53,9 @@ pub struct Args {
     /// Windows recognised at once, one thread each; one a core if absent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: Option<u8>,
-    /// Folder of weights
-    #[arg(long, value_name = "DIR", default_value = "models/weights")]
-    models: PathBuf,
+    /// Folder of weights; models/weights, here or where the program was built, if absent
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
@@ -122,7 +122,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn transcribed(args: &Args) -> Result<Transcript, Refusal> {
-    let store = ModelStore::open(&args.models).map_err(bad_model)?;
+    let store = ModelStore::open(&files::weights_folder(args.models.as_deref())).map_err(bad_model)?;
     let whisper = store.resolve(&args.model).map_err(bad_model)?;
     let detector = store.read_vad(VAD_MODEL).map_err(bad_model)?;
     let detector = Arc::new(Silero::from_safetensors(&detector).map_err(bad_model)?);

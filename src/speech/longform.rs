@@ -32,6 +32,8 @@ const RERUN_MS_FREE: u64 = 60_000;
 const RERUN_BEAM: u8 = 5;
 /// Encoder frames of 20 ms in a full window; 1500 is no multiple of 16 and misses the fast kernels. (SPEECH: measured.)
 const FULL_CTX: u16 = 1_472;
+/// Speech heard in one language after which nobody asks any more which it is, milliseconds.
+const LANGUAGE_MS_MIN: u64 = 5_000;
 /// The longest sound that may be given a reduced context; beyond it text is lost (CER 14–15 %, measured).
 const REDUCED_MS_MAX: u64 = 10_000;
 
@@ -131,6 +133,8 @@ pub struct LongForm {
     builder: WindowBuilder,
     done_before: HashMap<WindowKey, Outcome>,
     language: Language,
+    /// Milliseconds of speech heard in Japanese and in English, while nobody named the language.
+    heard_ms: [u64; 2],
     works: BTreeMap<u64, Work>,
     windows_seen: u64,
     ready: VecDeque<Task>,
@@ -158,6 +162,8 @@ struct Running {
     parts: Vec<Part>,
     failed: bool,
     reruns: u32,
+    /// It was heard in a language that is not spoken here, and asked again with the likely one.
+    told_language: bool,
 }
 
 #[derive(Debug)]
@@ -176,6 +182,7 @@ impl LongForm {
             done_before: done_before.into_iter().map(|outcome| (outcome.key.clone(), outcome)).collect(),
             language: settings.language,
             settings,
+            heard_ms: [0; 2],
             works: BTreeMap::new(),
             windows_seen: 0,
             ready: VecDeque::new(),
@@ -264,8 +271,15 @@ impl LongForm {
             self.recognised_ms += window.span.len_ms();
             let effort = self.effort(window.span.len_ms(), self.settings.beam, self.settings.reduced_context);
             let part = self.submit(index, window.samples.clone(), 0, effort);
-            let running =
-                Running { key, window, attempts: vec![], parts: vec![part], failed: false, reruns: 0 };
+            let running = Running {
+                key,
+                window,
+                attempts: vec![],
+                parts: vec![part],
+                failed: false,
+                reruns: 0,
+                told_language: false,
+            };
             self.works.insert(index, Work::Running(Box::new(running)));
         }
     }
@@ -298,8 +312,15 @@ impl LongForm {
     fn conclude(&mut self, index: u64) {
         let Some(Work::Running(mut running)) = self.works.remove(&index) else { return };
         let parts = std::mem::take(&mut running.parts);
+        let heard = joined(parts);
+        if !running.failed && !running.told_language && is_foreign(&heard.language) {
+            running.told_language = true;
+            running.parts = vec![self.again(index, running.window.samples.clone(), 0, self.settings.beam)];
+            self.works.insert(index, Work::Running(running));
+            return;
+        }
         if !running.failed {
-            running.attempts.push(Attempt::of(&running.window, joined(parts)));
+            running.attempts.push(Attempt::of(&running.window, heard));
         }
         let again = !running.failed && self.next_attempt(index, &mut running);
         let work = if again { Work::Running(running) } else { Work::Done(Box::new(self.outcome(*running))) };
@@ -331,10 +352,16 @@ impl LongForm {
         true
     }
 
+    /// Asks again, now in the likely language if nobody named it.
     fn again(&mut self, index: u64, samples: Vec<f32>, offset_ms: u64, beam: u8) -> Part {
         let length_ms = MediaSpan::from_samples(0..samples.len() as u64).len_ms();
         let effort = self.effort(length_ms, beam, false);
-        self.submit(index, samples, offset_ms, effort)
+        let part = self.submit(index, samples, offset_ms, effort);
+        let language = self.likely_language();
+        if let Some(task) = self.ready.back_mut() {
+            task.request.language = language;
+        }
+        part
     }
 
     fn outcome(&mut self, running: Running) -> Outcome {
@@ -361,17 +388,31 @@ impl LongForm {
         outcome
     }
 
-    /// Settles on a language once it was heard in a window with enough speech: a short one is easily misheard.
+    /// Settles on a language once enough was heard in it: a short window is easily misheard.
     fn learn_language(&mut self, heard: &str, window: &Window) {
         let speech_ms: u64 = window.speech.iter().map(|span| span.len_ms()).sum();
-        if self.language == Language::Auto && speech_ms >= 5_000 {
-            self.language = match heard {
-                "ja" => Language::Ja,
-                "en" => Language::En,
-                _ => Language::Auto,
-            };
+        match heard {
+            "ja" => self.heard_ms[0] += speech_ms,
+            "en" => self.heard_ms[1] += speech_ms,
+            _ => {}
+        }
+        if self.language == Language::Auto && self.heard_ms.iter().any(|ms| *ms >= LANGUAGE_MS_MIN) {
+            self.language = self.likely_language();
         }
     }
+
+    fn likely_language(&self) -> Language {
+        match self.language {
+            Language::Auto if self.heard_ms[1] > self.heard_ms[0] => Language::En,
+            Language::Auto => Language::Ja,
+            named @ (Language::Ja | Language::En) => named,
+        }
+    }
+}
+
+/// Tells whether a language is none of those the product is made for.
+fn is_foreign(code: &str) -> bool {
+    !matches!(code, "ja" | "en" | "")
 }
 
 impl Running {

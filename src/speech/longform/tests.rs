@@ -180,6 +180,20 @@ fn the_language_is_settled_by_the_first_window_with_enough_speech() {
 }
 
 #[test]
+fn a_language_nobody_speaks_here_is_a_mishearing_and_asked_again() {
+    let mut long_form = LongForm::new(LongFormSettings { language: Language::Auto, ..SETTINGS }, vec![]);
+    push(&mut long_form, MediaSpan::from_ms(0, 2_000));
+    long_form.finish();
+    let task = long_form.next_task().expect("first attempt");
+    let korean = Recognition { language: "ko".into(), ..says("안녕하세요").expect("a recognition") };
+    long_form.answer(task.id, Some(korean));
+    let again = long_form.next_task().expect("asked again");
+    assert_eq!(again.request.language, Language::Ja);
+    long_form.answer(again.id, says("こんにちは。"));
+    assert_eq!(texts(&long_form.pop().expect("settled")), ["こんにちは。"]);
+}
+
+#[test]
 fn sound_is_refused_while_too_many_windows_wait() {
     let mut long_form = LongForm::new(SETTINGS, vec![]);
     let mut at = 0;
