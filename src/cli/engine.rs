@@ -1,15 +1,16 @@
 //! `gijiroku engine`: the child that recognises. Speaks frames on stdin and stdout; started by the parent only.
 
 use std::fs::File;
-use std::io::{Read as _, stderr, stdin, stdout};
+use std::io::{stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::speech::engine::child::{End, Loaded, serve};
 use crate::speech::engine::frame::Hello;
-use crate::speech::whisper::{self, Whisper, Worker};
-use crate::speech::{Recognition, RecognizeError, Recognizer, Request};
+use crate::speech::native::{Native, NativeSettings};
+use crate::speech::whisper::{self, Whisper};
+use crate::speech::{Backend, Recognition, RecognizeError, Recognizer, Request};
 
 /// Recognises on behalf of a parent process.
 #[derive(Debug, clap::Args)]
@@ -44,32 +45,44 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn load(hello: &Hello, die_of: Option<usize>) -> Result<Loaded<Doomed>, String> {
-    check_sha256(hello)?;
+    let weights = checked_weights(hello)?;
+    let (backend, workers): (String, Vec<Box<dyn Recognizer>>) = match hello.backend {
+        Backend::Native => native(hello, &weights)?,
+        Backend::Whisper => {
+            drop(weights);
+            whisper(hello)?
+        }
+    };
+    Ok((backend, workers.into_iter().map(|worker| Doomed { worker, die_of }).collect()))
+}
+
+fn native(hello: &Hello, weights: &[u8]) -> Result<Loaded<Box<dyn Recognizer>>, String> {
+    let settings = NativeSettings::default();
+    let native = Native::load(weights, settings).map_err(|error| error.to_string())?;
+    let workers = (0..hello.workers).map(|_| Box::new(native.worker()) as Box<dyn Recognizer>).collect();
+    Ok((format!("native, {}", settings.level.name()), workers))
+}
+
+fn whisper(hello: &Hello) -> Result<Loaded<Box<dyn Recognizer>>, String> {
     if !whisper::has_fast_kernels() {
         eprintln!(
             "this build lacks the fast matrix kernels (GGML_LLAMAFILE): recognition takes twice as long"
         );
     }
     let whisper = Whisper::load(&hello.model, 1).map_err(|error| error.to_string())?;
-    let workers: Result<Vec<Doomed>, _> =
-        (0..hello.slots).map(|_| whisper.worker().map(|worker| Doomed { worker, die_of })).collect();
+    let worker = |_| whisper.worker().map(|worker| Box::new(worker) as Box<dyn Recognizer>);
+    let workers: Result<Vec<_>, _> = (0..hello.workers).map(worker).collect();
     Ok((whisper::system_info().to_owned(), workers.map_err(|error| error.to_string())?))
 }
 
+/// Reads the weights and makes sure that they are the ones that were imported.
 #[expect(clippy::disallowed_methods, reason = "the sub-command is where the weights are opened")]
-fn check_sha256(hello: &Hello) -> Result<(), String> {
-    let told = |error: std::io::Error| format!("{}: {error}", hello.model.display());
-    let mut file = File::open(&hello.model).map_err(told)?;
-    let (mut hash, mut chunk) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut chunk).map_err(told)? {
-            0 => break,
-            count => hash.update(&chunk[..count]),
-        }
-    }
-    let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+fn checked_weights(hello: &Hello) -> Result<Vec<u8>, String> {
+    let weights =
+        std::fs::read(&hello.model).map_err(|error| format!("{}: {error}", hello.model.display()))?;
+    let found: String = Sha256::digest(&weights).iter().map(|byte| format!("{byte:02x}")).collect();
     if found == hello.sha256 {
-        return Ok(());
+        return Ok(weights);
     }
     Err(format!("{} is not the file that was imported: its sha256 is {found}", hello.model.display()))
 }
@@ -83,7 +96,7 @@ fn prefer_me_when_memory_runs_out() {
 
 /// A worker that can be told to die of a certain window, as whisper.cpp's assertions do.
 struct Doomed {
-    worker: Worker,
+    worker: Box<dyn Recognizer>,
     die_of: Option<usize>,
 }
 
@@ -93,5 +106,12 @@ impl Recognizer for Doomed {
             std::process::abort();
         }
         self.worker.recognize(request)
+    }
+
+    fn recognize_batch(&mut self, requests: &[Request]) -> Vec<Result<Recognition, RecognizeError>> {
+        if requests.iter().any(|request| self.die_of == Some(request.samples.len())) {
+            std::process::abort();
+        }
+        self.worker.recognize_batch(requests)
     }
 }

@@ -1,7 +1,7 @@
 //! Files and signals of the command line: a result is written whole or not at all.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -39,6 +39,18 @@ pub fn weights_folder(chosen: Option<&Path>) -> PathBuf {
 #[expect(clippy::disallowed_methods, reason = "the command line is where files are opened")]
 pub fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{} を読めません", path.display()))
+}
+
+/// Reads the first bytes of a file, fewer if it is shorter.
+///
+/// Errors: it cannot be read.
+pub fn read_head(path: &Path, bytes: u64) -> anyhow::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    open(path)?
+        .take(bytes)
+        .read_to_end(&mut head)
+        .with_context(|| format!("{} を読めません", path.display()))?;
+    Ok(head)
 }
 
 /// Reads a whole file of UTF-8 text.

@@ -17,7 +17,7 @@ use crate::speech::longform::{LongForm, LongFormSettings, Outcome, Preset};
 use crate::speech::model::{ggml, tokenizer::Tokenizer};
 use crate::speech::transcript::Transcript;
 use crate::speech::vocabulary::Vocabulary;
-use crate::speech::{Language, render};
+use crate::speech::{Backend, Language, render};
 use crate::store::models::{ModelStore, Verified};
 use crate::store::windows::{Checkpoint, Question};
 
@@ -41,6 +41,9 @@ pub struct Args {
     /// How hard to try
     #[arg(long, value_enum, default_value_t = Trying::Accurate)]
     preset: Trying,
+    /// Which recogniser; the faster one for this processor and model if absent
+    #[arg(long, value_enum)]
+    engine: Option<Engine>,
     /// What to write
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
@@ -77,6 +80,14 @@ enum Trying {
     Accurate,
     /// Short windows: about half the time, a few more errors
     Fast,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Engine {
+    /// Our own, for processors with AVX2 or better
+    Native,
+    /// whisper.cpp, for any processor
+    Whisper,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -129,7 +140,8 @@ fn transcribed(args: &Args) -> Result<Transcript, Refusal> {
     let reader = recording(args)?;
     let (vocabulary, prompt) = words(args, &whisper)?;
     let (mut checkpoint, done) = checkpoint(args, &whisper)?;
-    let settings = LongFormSettings::of(args.preset.into(), args.language.into(), prompt);
+    let settings =
+        LongFormSettings::of(args.preset.into(), backend(args, &whisper)?, args.language.into(), prompt);
     let stop = files::stop_on_signals()?;
     let mut teller = Teller::new(args.quiet, done.len());
     let kept_before: Vec<_> = done.iter().map(|outcome| outcome.key.clone()).collect();
@@ -192,8 +204,18 @@ fn engine_settings(args: &Args, whisper: &Verified) -> anyhow::Result<EngineSett
         arguments: Vec::new(),
         model: whisper.path.clone(),
         sha256: whisper.sha256.clone(),
-        slots: u16::from(args.workers.unwrap_or(cores)),
+        backend: backend(args, whisper)?,
+        workers: u16::from(args.workers.unwrap_or(cores)),
         patience: Patience::default(),
+    })
+}
+
+/// Returns the recogniser asked for, else the faster one that can read the model on this machine.
+fn backend(args: &Args, whisper: &Verified) -> anyhow::Result<Backend> {
+    Ok(match args.engine {
+        Some(Engine::Native) => Backend::Native,
+        Some(Engine::Whisper) => Backend::Whisper,
+        None => Backend::fastest(&files::read_head(&whisper.path, ggml::HEAD_BYTES)?),
     })
 }
 

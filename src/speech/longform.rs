@@ -19,23 +19,25 @@ use super::assemble::assemble;
 use super::attempt::{Attempt, Verdict};
 use super::transcript::{GapRecord, Removed, Segment};
 use super::window::{Heard, WINDOW_MS_MAX, Window, WindowBuilder, WindowSettings};
-use super::{Effort, GapReason, Language, Recognition, Request, settle};
+use super::{Backend, Effort, GapReason, Language, Recognition, Request, settle};
 use crate::audio::MediaSpan;
 
-/// Windows held at once; sound beyond it must wait. 12 × 28 s of f32 are 21 MB.
-pub const WINDOWS_MAX: usize = 12;
+/// Windows held at once; sound beyond it must wait. 24 × 28 s of f32 are 43 MB.
+pub const WINDOWS_MAX: usize = 24;
 /// Sound that may be recognised again, as a share of the sound recognised so far.
 const RERUN_SHARE_MAX: f64 = 0.25;
 /// Sound that may be recognised again in any recording, so that short ones can be repaired too, milliseconds.
 const RERUN_MS_FREE: u64 = 60_000;
 /// Hypotheses of the second attempt at a suspect window.
 const RERUN_BEAM: u8 = 5;
+/// Softmax temperature of the second attempt where the first already had a beam. Source: Whisper's third step.
+const RERUN_TEMPERATURE: f32 = 0.4;
 /// Encoder frames of 20 ms in a full window; 1500 is no multiple of 16 and misses the fast kernels. (SPEECH: measured.)
-const FULL_CTX: u16 = 1_472;
+const FULL_CTX: u64 = 1_472;
 /// Speech heard in one language after which nobody asks any more which it is, milliseconds.
 const LANGUAGE_MS_MIN: u64 = 5_000;
 /// The longest sound that may be given a reduced context; beyond it text is lost (CER 14–15 %, measured).
-const REDUCED_MS_MAX: u64 = 10_000;
+const FITTING_SHORT_MS_MAX: u64 = 10_000;
 
 /// How a recording is recognised. Changing any of it makes old checkpoints useless, and they are not used.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,30 +50,43 @@ pub struct LongFormSettings {
     pub prompt: Vec<u32>,
     /// Hypotheses kept at the first attempt, 1 = greedy.
     pub beam: u8,
-    /// Compute only as much of the encoder as a short window needs.
-    pub reduced_context: bool,
+    /// How much of the encoder is computed.
+    pub context: Context,
+}
+
+/// How much of the encoder is computed for a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Context {
+    /// All of it, as the model was trained.
+    Full,
+    /// What the window needs, up to 10 s: beyond it whisper.cpp loses text (CER 14–15 %, measured).
+    FittingShort,
+    /// What the window needs; our own engine reads no stale rows behind it.
+    Fitting,
 }
 
 /// How hard a recording is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
-    /// Windows as long as the model hears: the fewest errors.
+    /// The fewest errors: long windows, and hypotheses side by side where the engine can afford them.
     Accurate,
-    /// Short windows with a reduced context: about half the work.
+    /// About two thirds of the work, a few more errors.
     Fast,
 }
 
 impl LongFormSettings {
     /// Returns what a preset means.
-    pub fn of(preset: Preset, language: Language, prompt: Vec<u32>) -> Self {
-        let (window_ms_max, reduced_context) = match preset {
-            Preset::Accurate => (WINDOW_MS_MAX, false),
-            Preset::Fast => (REDUCED_MS_MAX, true),
+    pub fn of(preset: Preset, backend: Backend, language: Language, prompt: Vec<u32>) -> Self {
+        let (window_ms_max, beam, context) = match (backend, preset) {
+            (Backend::Native, Preset::Accurate) => (24_000, RERUN_BEAM, Context::Fitting),
+            (Backend::Native, Preset::Fast) => (24_000, 1, Context::Fitting),
+            (Backend::Whisper, Preset::Accurate) => (WINDOW_MS_MAX, 1, Context::Full),
+            (Backend::Whisper, Preset::Fast) => (FITTING_SHORT_MS_MAX, 1, Context::FittingShort),
         };
         // Pauses up to 1.5 s stay inside: the model needs the context, and too little sound to invent anything.
         let window =
             WindowSettings { window_ms_max, inner_silence_ms_max: 1_500, overlap_ms: 300, pad_ms: 200 };
-        Self { window, language, prompt, beam: 1, reduced_context }
+        Self { window, language, prompt, beam, context }
     }
 }
 
@@ -84,8 +99,11 @@ impl WindowKey {
     fn of(window: &Window, settings: &LongFormSettings) -> Self {
         let mut hash = Sha256::new();
         hash.update(window.span.start().ms().to_le_bytes());
-        hash.update([u8::from(window.overlaps_previous), settings.beam, u8::from(settings.reduced_context)]);
-        hash.update(format!("{:?}{:?}{:?}", settings.language, settings.prompt, window.speech));
+        hash.update([u8::from(window.overlaps_previous), settings.beam]);
+        hash.update(format!(
+            "{:?}{:?}{:?}{:?}",
+            settings.context, settings.language, settings.prompt, window.speech
+        ));
         for sample in &window.samples {
             hash.update(sample.to_le_bytes());
         }
@@ -269,7 +287,7 @@ impl LongForm {
                 continue;
             }
             self.recognised_ms += window.span.len_ms();
-            let effort = self.effort(window.span.len_ms(), self.settings.beam, self.settings.reduced_context);
+            let effort = self.effort(window.span.len_ms(), self.settings.beam, self.settings.context);
             let part = self.submit(index, window.samples.clone(), 0, effort);
             let running = Running {
                 key,
@@ -294,15 +312,19 @@ impl LongForm {
         Part { task, offset_ms, answer: None }
     }
 
-    fn effort(&self, length_ms: u64, beam: u8, reduced: bool) -> Effort {
+    fn effort(&self, length_ms: u64, beam: u8, context: Context) -> Effort {
         let frames = length_ms.div_ceil(20);
-        let rounded = (frames.div_ceil(64) * 64 + 64).min(u64::from(FULL_CTX));
-        let full = if frames > u64::from(FULL_CTX) { 1_500 } else { FULL_CTX };
-        let reduced = reduced && length_ms <= REDUCED_MS_MAX;
+        let fitting = frames.div_ceil(64) * 64 + 64;
+        let full = if frames > FULL_CTX { 1_500 } else { FULL_CTX };
+        let audio_ctx = match context {
+            Context::FittingShort if length_ms <= FITTING_SHORT_MS_MAX => fitting,
+            Context::Fitting => fitting.min(1_500),
+            Context::Full | Context::FittingShort => full,
+        };
         Effort {
             beam,
             temperature: 0.0,
-            audio_ctx: if reduced { rounded as u16 } else { full },
+            audio_ctx: audio_ctx as u16,
             // Dense Japanese needs 8 tokens a second (SPEECH: measured); a loop is stopped there.
             tokens_max: (8 * length_ms / 1000 + 16).min(224) as u16,
         }
@@ -346,7 +368,7 @@ impl LongForm {
                 .collect(),
             None => {
                 running.reruns = 2;
-                vec![self.again(index, running.window.samples.clone(), 0, RERUN_BEAM)]
+                vec![self.harder(index, running.window.samples.clone())]
             }
         };
         true
@@ -355,11 +377,24 @@ impl LongForm {
     /// Asks again, now in the likely language if nobody named it.
     fn again(&mut self, index: u64, samples: Vec<f32>, offset_ms: u64, beam: u8) -> Part {
         let length_ms = MediaSpan::from_samples(0..samples.len() as u64).len_ms();
-        let effort = self.effort(length_ms, beam, false);
+        let context = match self.settings.context {
+            Context::Fitting => Context::Fitting,
+            Context::Full | Context::FittingShort => Context::Full,
+        };
+        let effort = self.effort(length_ms, beam, context);
         let part = self.submit(index, samples, offset_ms, effort);
         let language = self.likely_language();
         if let Some(task) = self.ready.back_mut() {
             task.request.language = language;
+        }
+        part
+    }
+
+    /// Asks in another way than the first time: with a beam, or if that was tried, with some chance.
+    fn harder(&mut self, index: u64, samples: Vec<f32>) -> Part {
+        let part = self.again(index, samples, 0, RERUN_BEAM);
+        if let Some(task) = self.ready.back_mut().filter(|_| self.settings.beam >= RERUN_BEAM) {
+            task.request.effort = Effort { beam: 1, temperature: RERUN_TEMPERATURE, ..task.request.effort };
         }
         part
     }

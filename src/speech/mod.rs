@@ -6,10 +6,12 @@
 
 pub mod assemble;
 pub mod attempt;
+mod backend;
 pub mod detect;
 pub mod engine;
 pub mod longform;
 pub mod model;
+pub mod native;
 pub mod render;
 pub mod score;
 pub mod settle;
@@ -17,6 +19,8 @@ pub mod transcript;
 pub mod vocabulary;
 pub mod whisper;
 pub mod window;
+
+pub use backend::Backend;
 
 use crate::audio::MediaSpan;
 
@@ -118,6 +122,13 @@ pub trait Recognizer: Send {
     ///
     /// Errors: see [`RecognizeError`]; the recogniser stays usable after each of them.
     fn recognize(&mut self, request: &Request) -> Result<Recognition, RecognizeError>;
+
+    /// Recognises several requests; one answer a request, in their order.
+    ///
+    /// Range: each answer is the same as if its request had come alone.
+    fn recognize_batch(&mut self, requests: &[Request]) -> Vec<Result<Recognition, RecognizeError>> {
+        requests.iter().map(|request| self.recognize(request)).collect()
+    }
 }
 
 /// A stretch nobody could recognise: shown, and can be tried again.

@@ -43,6 +43,8 @@ const TOKENS_MAX: u16 = 224;
 const REST_SAMPLES_MIN: usize = 8_000;
 /// Most passes over one request; what is behind the last pair then stays unheard, as with any other ending.
 const PASSES_MAX: u32 = 4;
+/// Lowest logarithm of a probability handed out: minus infinity and not-a-number cannot cross to the parent as JSON.
+const LOG_PROB_MIN: f32 = -100.0;
 /// A timestamp token counts steps of 20 ms, that is 2 centiseconds.
 const CS_PER_STEP: u64 = 2;
 
@@ -216,7 +218,7 @@ impl Worker {
                 } else if data.id < end_of_text {
                     let bytes = token.to_bytes().map_err(failed)?.to_vec();
                     let id = u32::try_from(data.id).expect("text tokens are not negative");
-                    marks.push(Mark::Text(Token { id, bytes, log_prob: data.plog.min(0.0) }));
+                    marks.push(Mark::Text(Token { id, bytes, log_prob: log_prob(data.plog) }));
                 }
             }
         }
@@ -304,6 +306,10 @@ enum Mark {
 
 fn stamp_ms(steps: c_int) -> u64 {
     MediaTime::from_cs(CS_PER_STEP * u64::try_from(steps).expect("at or above the first timestamp")).ms()
+}
+
+fn log_prob(plog: f32) -> f32 {
+    if plog.is_nan() { LOG_PROB_MIN } else { plog.clamp(LOG_PROB_MIN, 0.0) }
 }
 
 /// Returns how many samples were heard to the end, if the model stopped there with speech left.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use gijiroku::clock::Mono;
 use gijiroku::speech::engine::{EngineError, EngineSettings, Handle, Health, Patience};
 use gijiroku::speech::whisper::Whisper;
-use gijiroku::speech::{Effort, Language, Recognition, RecognizeError, Recognizer as _, Request};
+use gijiroku::speech::{Backend, Effort, Language, Recognition, RecognizeError, Recognizer as _, Request};
 use gijiroku::store::models::Manifest;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -29,7 +29,8 @@ fn settings() -> EngineSettings {
         arguments: Vec::new(),
         model: repository("models/weights").join(&base.file),
         sha256: base.sha256.clone(),
-        slots: 1,
+        backend: Backend::Whisper,
+        workers: 1,
         patience: Patience::default(),
     }
 }
@@ -204,7 +205,7 @@ fn a_child_that_hangs_is_killed_at_its_deadline_and_the_window_redone() {
 #[test]
 fn a_window_that_always_kills_the_child_is_given_up_and_its_neighbours_are_recognised() {
     let arguments = vec!["--die-of".to_owned(), "16000".to_owned()];
-    let mut engine = start(EngineSettings { arguments, slots: 2, ..settings() });
+    let mut engine = start(EngineSettings { arguments, workers: 2, ..settings() });
     submit(&mut engine, 0, first_sentence());
     submit(&mut engine, 1, request(vec![0.0; 16_000]));
     submit(&mut engine, 2, first_sentence());

@@ -7,6 +7,7 @@
 
 mod engine;
 mod formats;
+mod native;
 mod support;
 mod transcribe;
 mod vad;

@@ -42,11 +42,11 @@ where
             return End::Gone;
         }
     };
-    let (tasks, queue) = sync_channel(usize::from(hello.slots));
+    let (tasks, queue) = sync_channel(hello.slots());
     let queue = Arc::new(Mutex::new(queue));
     let workers: Vec<_> = recognizers
         .into_iter()
-        .map(|recognizer| spawn(recognizer, Arc::clone(&queue), Arc::clone(&output)))
+        .map(|recognizer| spawn(recognizer, Arc::clone(&queue), Arc::clone(&output), hello.backend.batch()))
         .collect();
     tell(&output, &Frame::Ready(Ready { protocol: PROTOCOL, backend }));
     let end = listen(&mut input, &output, &tasks);
@@ -91,19 +91,30 @@ fn spawn<R: Recognizer + 'static>(
     mut recognizer: R,
     queue: Queue,
     output: Arc<Mutex<impl Write + Send + 'static>>,
+    batch: u16,
 ) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         loop {
-            // The lock is held while waiting: workers take turns, and the one that waits longest is next.
-            let task = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok((id, request)) = task else { return };
-            let answer = match recognizer.recognize(&request) {
-                Ok(recognition) => Frame::Done(id, recognition),
-                Err(error) => Frame::Failed(id, error),
-            };
-            tell(&output, &answer);
+            let (ids, requests) = take(&queue, usize::from(batch));
+            if ids.is_empty() {
+                return;
+            }
+            for (id, answer) in ids.into_iter().zip(recognizer.recognize_batch(&requests)) {
+                let answer =
+                    answer.map_or_else(|error| Frame::Failed(id, error), |found| Frame::Done(id, found));
+                tell(&output, &answer);
+            }
         }
     })
+}
+
+/// Waits for a window and takes what else is there, up to `batch`; nothing once the parent said stop.
+fn take(queue: &Queue, batch: usize) -> (Vec<u64>, Vec<Request>) {
+    // The lock is held while waiting: workers take turns, and the one that waits longest is next.
+    let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    let first = queue.recv().ok();
+    let more = std::iter::from_fn(|| queue.try_recv().ok());
+    first.into_iter().chain(more.take(batch - 1)).unzip()
 }
 
 /// Writes a frame; a parent that cannot read any more is gone, and its end of the input tells so too.
@@ -115,7 +126,7 @@ fn tell(output: &Arc<Mutex<impl Write>>, frame: &Frame) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::speech::{Effort, Language, Recognition};
+    use crate::speech::{Backend, Effort, Language, Recognition};
 
     /// Answers with the number of samples as its language.
     struct Counter;
@@ -141,7 +152,13 @@ mod tests {
     }
 
     fn hello() -> Frame {
-        Frame::Hello(Hello { protocol: PROTOCOL, model: "m.bin".into(), sha256: String::new(), slots: 2 })
+        Frame::Hello(Hello {
+            protocol: PROTOCOL,
+            model: "m.bin".into(),
+            sha256: String::new(),
+            backend: Backend::Whisper,
+            workers: 2,
+        })
     }
 
     fn recognize(id: u64, samples: usize) -> Frame {
@@ -158,7 +175,7 @@ mod tests {
         }
         let output = Shared::default();
         let load = |hello: &Hello| {
-            let recognizers = (0..hello.slots).map(|_| Counter).collect();
+            let recognizers = (0..hello.workers).map(|_| Counter).collect();
             loaded.map(|()| ("scripted".to_owned(), recognizers))
         };
         let end = serve(input.as_slice(), output.clone(), load);

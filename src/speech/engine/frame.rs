@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::speech::{Effort, Language, Recognition, RecognizeError, Request};
+use crate::speech::{Backend, Effort, Language, Recognition, RecognizeError, Request};
 
 /// Number of this protocol; both sides must have the same.
 pub const PROTOCOL: u32 = 1;
@@ -28,8 +28,17 @@ pub struct Hello {
     pub model: std::path::PathBuf,
     /// What its bytes must hash to, lower-case hexadecimal.
     pub sha256: String,
+    /// Which recogniser to use.
+    pub backend: Backend,
     /// Workers, one thread each.
-    pub slots: u16,
+    pub workers: u16,
+}
+
+impl Hello {
+    /// Returns how many windows the child may have at once.
+    pub fn slots(&self) -> usize {
+        usize::from(self.workers) * usize::from(self.backend.batch())
+    }
 }
 
 /// What a child answers when its model is loaded.
@@ -211,7 +220,13 @@ mod tests {
             effort,
         };
         vec![
-            Frame::Hello(Hello { protocol: 1, model: "m.bin".into(), sha256: "ab".into(), slots: 2 }),
+            Frame::Hello(Hello {
+                protocol: 1,
+                model: "m.bin".into(),
+                sha256: "ab".into(),
+                backend: Backend::Native,
+                workers: 2,
+            }),
             Frame::Ready(Ready { protocol: 1, backend: "AVX2 = 1".into() }),
             Frame::Unfit("no such file".into()),
             Frame::Recognize(7, request),

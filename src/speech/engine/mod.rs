@@ -26,7 +26,7 @@ use self::frame::{Frame, Hello, PROTOCOL};
 use self::process::{LastWords, Process};
 use self::supervise::{Action, Supervisor};
 pub use self::supervise::{Health, Patience};
-use super::{Recognition, RecognizeError, Request};
+use super::{Backend, Recognition, RecognizeError, Request};
 use crate::clock::Mono;
 
 /// Windows that may wait besides those being recognised: 8 × 28 s of f32 are 14 MB.
@@ -66,8 +66,10 @@ pub struct EngineSettings {
     pub model: PathBuf,
     /// What its bytes must hash to, lower-case hexadecimal.
     pub sha256: String,
-    /// Windows recognised at once, one thread each.
-    pub slots: u16,
+    /// Which recogniser to use.
+    pub backend: Backend,
+    /// Workers, one thread each.
+    pub workers: u16,
     /// How long things may take.
     pub patience: Patience,
 }
@@ -100,13 +102,15 @@ struct Status {
 impl Handle {
     /// Starts the child; windows may be submitted at once and wait until the model is loaded.
     pub fn start(settings: EngineSettings, clock: fn() -> Mono) -> Self {
-        let capacity = usize::from(settings.slots) + WAITING_MAX;
+        let hello = hello(&settings);
+        let capacity = hello.slots() + WAITING_MAX;
         // Frames of a child are at most its answers, its ready and a pong; the rest is room to breathe.
         let (events, inbox) = sync_channel(2 * capacity + 8);
         let (outbox, answers) = sync_channel(capacity);
         let status = Arc::new(Mutex::new(Status { health: Health::Starting, process: None }));
         let keeper = Keeper {
             settings,
+            hello,
             clock,
             events: events.clone(),
             outbox,
@@ -179,6 +183,16 @@ impl Drop for Handle {
     }
 }
 
+fn hello(settings: &EngineSettings) -> Hello {
+    Hello {
+        protocol: PROTOCOL,
+        model: settings.model.clone(),
+        sha256: settings.sha256.clone(),
+        backend: settings.backend,
+        workers: settings.workers,
+    }
+}
+
 fn over(cause: &str) -> EngineError {
     EngineError::Over { cause: cause.to_owned() }
 }
@@ -186,6 +200,7 @@ fn over(cause: &str) -> EngineError {
 /// The supervisor thread: carries out what [`Supervisor`] decides.
 struct Keeper {
     settings: EngineSettings,
+    hello: Hello,
     clock: fn() -> Mono,
     events: SyncSender<Event>,
     outbox: SyncSender<(u64, Result<Recognition, EngineError>)>,
@@ -201,13 +216,8 @@ struct Living {
 
 impl Keeper {
     fn run(mut self, inbox: &Receiver<Event>) {
-        let hello = Hello {
-            protocol: PROTOCOL,
-            model: self.settings.model.clone(),
-            sha256: self.settings.sha256.clone(),
-            slots: self.settings.slots,
-        };
-        let (mut supervisor, actions) = Supervisor::start(hello, self.settings.patience, (self.clock)());
+        let (mut supervisor, actions) =
+            Supervisor::start(self.hello.clone(), self.settings.patience, (self.clock)());
         self.carry_out(&mut supervisor, actions);
         loop {
             let now = (self.clock)();
@@ -254,14 +264,14 @@ impl Keeper {
 
     fn publish(&self, supervisor: &Supervisor) {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        status.health = supervisor.health((self.clock)());
+        status.health = supervisor.health();
         status.process = self.child.as_ref().map(|living| living.process.id());
     }
 
     fn spawn_child(&mut self) -> std::io::Result<()> {
         self.bury();
         let (process, pipes) = Process::start(&self.settings.program, &self.settings.arguments)?;
-        let (frames, to_write) = sync_channel(self.settings.slots as usize + 4);
+        let (frames, to_write) = sync_channel(self.hello.slots() + 4);
         let (child, events) = (self.children, self.events.clone());
         spawn(move || write_frames(pipes.input, &to_write));
         spawn(move || read_frames(pipes.output, pipes.messages, child, &events));

@@ -111,7 +111,10 @@ pub struct Supervisor {
     waiting: VecDeque<(u64, Window)>,
     suspects: VecDeque<(u64, Window)>,
     flying: BTreeMap<u64, Flight>,
+    /// The latest deaths without an answer since, at most [`DEGRADED_DEATHS`].
     deaths: VecDeque<Mono>,
+    deaths_in_a_row: u32,
+    degraded: bool,
     last_cause: String,
     cost_per_second: f64,
 }
@@ -127,6 +130,8 @@ impl Supervisor {
             suspects: VecDeque::new(),
             flying: BTreeMap::new(),
             deaths: VecDeque::new(),
+            deaths_in_a_row: 0,
+            degraded: false,
             last_cause: String::new(),
             cost_per_second: COST_START,
         };
@@ -171,7 +176,7 @@ impl Supervisor {
         if matches!(self.state, State::Over { .. }) {
             return Vec::new();
         }
-        self.deaths.push_back(now);
+        self.count_death(now);
         cause.clone_into(&mut self.last_cause);
         let alone = self.flying.len() == 1;
         let mut actions = Vec::new();
@@ -180,13 +185,13 @@ impl Supervisor {
             // The first death accuses everybody in flight; only a suspect dying alone is proven guilty.
             lone_deaths += u32::from(suspect && alone);
             if lone_deaths >= LONE_DEATHS_MAX {
-                self.deaths.clear();
+                self.forgive();
                 actions.push(Action::Reply(id, Err(EngineError::Poisoned { cause: cause.to_owned() })));
             } else {
                 self.suspects.push_back((id, Window { request, lone_deaths, suspect: true }));
             }
         }
-        self.state = State::Backoff { until: now + self.backoff(now) };
+        self.state = State::Backoff { until: now + self.backoff() };
         actions.extend(self.tick(now));
         actions
     }
@@ -236,11 +241,11 @@ impl Supervisor {
     }
 
     /// Tells how the engine is.
-    pub fn health(&self, now: Mono) -> Health {
+    pub fn health(&self) -> Health {
         if let State::Over { cause } = &self.state {
             return Health::Over { cause: cause.clone() };
         }
-        if self.recent_deaths(now) >= DEGRADED_DEATHS {
+        if self.degraded {
             return Health::Degraded { cause: self.last_cause.clone() };
         }
         match self.state {
@@ -251,7 +256,7 @@ impl Supervisor {
 
     fn settle(&mut self, now: Mono, id: u64, answer: Result<Recognition, EngineError>) -> Vec<Action> {
         let Some(flight) = self.flying.remove(&id) else { return Vec::new() };
-        self.deaths.clear();
+        self.forgive();
         self.learn_cost(&flight, now);
         let mut actions = vec![Action::Reply(id, answer)];
         actions.extend(self.dispatch(now));
@@ -270,7 +275,7 @@ impl Supervisor {
                 Vec::new()
             };
         }
-        let free = usize::from(self.hello.slots).saturating_sub(self.flying.len());
+        let free = self.hello.slots().saturating_sub(self.flying.len());
         (0..free).filter_map(|_| self.fly(now, false)).collect()
     }
 
@@ -311,16 +316,29 @@ impl Supervisor {
         actions
     }
 
-    /// 0, 1, 2, 4 … 30 s: by how often it died lately.
-    fn backoff(&self, now: Mono) -> Duration {
-        match self.recent_deaths(now) {
+    fn count_death(&mut self, now: Mono) {
+        self.deaths_in_a_row = self.deaths_in_a_row.saturating_add(1);
+        self.deaths.push_back(now);
+        if self.deaths.len() > DEGRADED_DEATHS {
+            self.deaths.pop_front();
+        }
+        let quick = self.deaths.front().is_some_and(|first| now.since(*first) < DEGRADED_WITHIN);
+        self.degraded |= quick && self.deaths.len() == DEGRADED_DEATHS;
+    }
+
+    /// An answer shows that the engine works, whatever happened before; so does knowing the guilty window.
+    fn forgive(&mut self) {
+        self.deaths.clear();
+        self.deaths_in_a_row = 0;
+        self.degraded = false;
+    }
+
+    /// 0, 1, 2, 4 … 30 s: by how often it died without an answer in between.
+    fn backoff(&self) -> Duration {
+        match self.deaths_in_a_row {
             0 | 1 => Duration::ZERO,
             deaths => Duration::from_secs(1 << (deaths - 2).min(5)).min(BACKOFF_MAX),
         }
-    }
-
-    fn recent_deaths(&self, now: Mono) -> usize {
-        self.deaths.iter().filter(|death| now.since(**death) < DEGRADED_WITHIN).count()
     }
 }
 

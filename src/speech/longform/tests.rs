@@ -7,7 +7,7 @@ const SETTINGS: LongFormSettings = LongFormSettings {
     language: Language::Ja,
     prompt: Vec::new(),
     beam: 1,
-    reduced_context: true,
+    context: Context::FittingShort,
 };
 
 const SECOND: u64 = 1_000;
@@ -208,8 +208,8 @@ fn sound_is_refused_while_too_many_windows_wait() {
 fn sound_always_fits_the_context_asked_for() {
     let long_form = LongForm::new(SETTINGS, vec![]);
     for length_ms in (200..=WINDOW_MS_LONGEST).step_by(37) {
-        for reduced in [false, true] {
-            let effort = long_form.effort(length_ms, 1, reduced);
+        for context in [Context::Full, Context::FittingShort, Context::Fitting] {
+            let effort = long_form.effort(length_ms, 1, context);
             assert!(
                 length_ms * 16 <= 320 * u64::from(effort.audio_ctx),
                 "{length_ms} ms in {}",

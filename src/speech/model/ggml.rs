@@ -295,6 +295,18 @@ fn read_tensor<'a>(
     Ok(Tensor { format, data })
 }
 
+/// Bytes of a file that [`is_decodable`] looks at: magic and eleven numbers.
+pub const HEAD_BYTES: u64 = 48;
+
+/// Tells from a file's first [`HEAD_BYTES`] whether its values can be widened by [`Tensor::values`].
+pub fn is_decodable(head: &[u8]) -> bool {
+    let Some(Ok(file_type)) = head.get(44..48).map(<[u8; 4]>::try_from) else { return false };
+    match file_format(u32::from_le_bytes(file_type)) {
+        Ok(Format::F32 | Format::F16 | Format::Bf16 | Format::Q8_0) => true,
+        Ok(Format::Q4_0 | Format::Q4_1 | Format::Q5_0 | Format::Q5_1) | Err(_) => false,
+    }
+}
+
 /// Returns the number of a format inside a tensor's head. Source: `enum ggml_type`.
 fn type_code(format: Format) -> u32 {
     match format {

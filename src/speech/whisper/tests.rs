@@ -76,6 +76,12 @@ fn a_rest_shorter_than_padding_or_without_progress_is_not_heard_again() {
 }
 
 #[test]
+fn every_log_probability_can_be_written_as_json() {
+    let heard = [f32::NAN, f32::NEG_INFINITY, -0.5, 0.1].map(log_prob);
+    assert_eq!(heard, [LOG_PROB_MIN, LOG_PROB_MIN, -0.5, 0.0]);
+}
+
+#[test]
 fn a_request_inside_every_limit_is_accepted() {
     assert_eq!(check(&request(16_000), 50_257, 1_500), Ok(()));
 }

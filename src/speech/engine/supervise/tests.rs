@@ -1,6 +1,6 @@
 use super::super::frame::Ready;
 use super::*;
-use crate::speech::{Effort, Language};
+use crate::speech::{Backend, Effort, Language};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -14,7 +14,13 @@ fn request() -> Request {
 }
 
 fn hello() -> Hello {
-    Hello { protocol: PROTOCOL, model: "m.bin".into(), sha256: String::new(), slots: 2 }
+    Hello {
+        protocol: PROTOCOL,
+        model: "m.bin".into(),
+        sha256: String::new(),
+        backend: Backend::Whisper,
+        workers: 2,
+    }
 }
 
 fn ready() -> Frame {
@@ -132,12 +138,11 @@ fn an_unfit_child_answers_everybody_and_is_not_started_again() {
     assert_eq!(replied(&supervisor.submit(at(20), 3, request())), [(3, false)]);
 }
 
-#[test]
-fn waits_grow_while_the_child_keeps_dying_and_five_deaths_are_told() {
-    let (mut supervisor, _) = Supervisor::start(hello(), Patience::default(), at(0));
+/// Lets a child die as soon as it is started, so many times; returns the waits in seconds and the time after them.
+fn die_at_once(supervisor: &mut Supervisor, times: usize) -> (Vec<u64>, Mono) {
     let mut now = at(0);
     let mut waits = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..times {
         supervisor.child_died(now, "no memory");
         let due = match supervisor.state {
             State::Backoff { until } => until,
@@ -147,8 +152,38 @@ fn waits_grow_while_the_child_keeps_dying_and_five_deaths_are_told() {
         now = due;
         supervisor.tick(now);
     }
-    assert_eq!(waits, [0, 1, 2, 4, 8]);
-    assert_eq!(supervisor.health(now), Health::Degraded { cause: "no memory".into() });
+    (waits, now)
+}
+
+#[test]
+fn waits_grow_while_the_child_keeps_dying_and_five_deaths_are_told() {
+    let (mut supervisor, _) = Supervisor::start(hello(), Patience::default(), at(0));
+    die_at_once(&mut supervisor, 4);
+    assert_eq!(supervisor.health(), Health::Starting, "four deaths can be bad luck");
+    let (mut supervisor, _) = Supervisor::start(hello(), Patience::default(), at(0));
+    assert_eq!(die_at_once(&mut supervisor, 9).0, [0, 1, 2, 4, 8, 16, 30, 30, 30]);
+    assert_eq!(supervisor.health(), Health::Degraded { cause: "no memory".into() });
+}
+
+#[test]
+fn a_broken_engine_stays_degraded_until_it_answers_and_remembers_only_the_latest_deaths() {
+    let (mut supervisor, _) = Supervisor::start(hello(), Patience::default(), at(0));
+    let (_, now) = die_at_once(&mut supervisor, 100);
+    assert_eq!(supervisor.health(), Health::Degraded { cause: "no memory".into() });
+    assert_eq!(supervisor.deaths.len(), DEGRADED_DEATHS);
+    supervisor.submit(now, 0, request());
+    supervisor.hear(now, ready());
+    supervisor.hear(now, done(0));
+    assert_eq!(supervisor.health(), Health::Up);
+}
+
+#[test]
+fn five_deaths_far_apart_are_no_broken_engine() {
+    let (mut supervisor, _) = Supervisor::start(hello(), Patience::default(), at(0));
+    for hour in 0..5 {
+        supervisor.child_died(at(hour * 3_600_000), "killed");
+    }
+    assert_eq!(supervisor.health(), Health::Starting);
 }
 
 #[test]
@@ -158,7 +193,7 @@ fn an_answer_forgives_earlier_deaths() {
     supervisor.hear(at(200), ready());
     supervisor.hear(at(300), done(0));
     assert_eq!(supervisor.deaths.len(), 0);
-    assert_eq!(supervisor.health(at(300)), Health::Up);
+    assert_eq!(supervisor.health(), Health::Up);
 }
 
 #[test]

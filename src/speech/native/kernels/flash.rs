@@ -1,0 +1,188 @@
+//! Attention of one head, block by block of positions, so that scores never leave the cache.
+//!
+//! ```text
+//! q (up to 32 rows) × 256 keys → scores → 2^(score − peak) → × 256 values → added to the rows' sums
+//! ```
+//! When a row's peak rises by much, what it has gathered so far is scaled down.
+//! Source: Dao et al. 2022 (online softmax); the scores carry log2(e), so that 2^x replaces e^x.
+
+use super::engine::{Engine, Step, TILE_ROWS, Tile};
+use super::keys::{HEAD, View};
+use super::packed::PANEL;
+
+/// Panels of 32 keys in a block: 32 × 256 scores are 32 KB.
+const BLOCK_PANELS: usize = 8;
+/// 64^(−1/2), Whisper's scale, times log2(e).
+pub(super) const SCALE: f32 = 0.125 * std::f32::consts::LOG2_E;
+/// A row's reference may lie this far (in powers of two) below its peak: no precision is lost, few rows are rescaled.
+pub(super) const SLACK: f32 = 8.0;
+/// Lanes in which a row's sum is kept until the end.
+pub(super) const SUM_LANES: usize = 16;
+
+/// Keys and values of one head, `[len/32]` panels of 64 × 32 and two panels of `capacity` × 32.
+pub(super) struct Head<'a, W> {
+    pub keys: &'a [W],
+    pub values: &'a [W],
+    pub len: usize,
+}
+
+/// What up to 32 rows have gathered from the blocks so far.
+pub(super) struct Gathered {
+    /// Reference exponent of each row.
+    pub reference: [f32; TILE_ROWS],
+    /// What the earlier blocks must be multiplied with.
+    pub factor: [f32; TILE_ROWS],
+    /// Σ 2^(score − reference), in lanes.
+    pub sums: [[f32; SUM_LANES]; TILE_ROWS],
+    /// Σ 2^(score − reference)·value.
+    pub values: [[f32; HEAD]; TILE_ROWS],
+}
+
+impl Gathered {
+    fn new() -> Self {
+        Self {
+            reference: [f32::NEG_INFINITY; TILE_ROWS],
+            factor: [0.0; TILE_ROWS],
+            sums: [[0.0; SUM_LANES]; TILE_ROWS],
+            values: [[0.0; HEAD]; TILE_ROWS],
+        }
+    }
+
+    /// Forgets the first `rows` rows.
+    fn reset(&mut self, rows: usize) {
+        self.reference[..rows].fill(f32::NEG_INFINITY);
+        self.sums[..rows].fill([0.0; SUM_LANES]);
+        self.values[..rows].fill([0.0; HEAD]);
+    }
+}
+
+/// Queries and the keys they are multiplied with.
+pub(super) struct Scores<'a, E: Engine> {
+    /// Packed rows of 64.
+    pub queries: &'a [E::X],
+    pub rows: usize,
+    /// Whole panels of 64 × 32.
+    pub keys: &'a [E::W],
+}
+
+/// The part of attention that is not a product, per level.
+pub(super) trait Softmax: Engine {
+    /// Computes the scores of a block, a tile for each panel of keys.
+    fn scores(session: &Self::Session, scores: &Scores<'_, Self>, tiles: &mut [Tile]) {
+        score_panels::<Self>(session, scores, tiles);
+    }
+
+    /// Turns the scores of a block into packed operands (rows of `tiles.len()` × 32) and notes sums and factors.
+    fn weigh(tiles: &[Tile], rows: usize, gathered: &mut Gathered, weights: &mut [Self::X]);
+
+    /// Adds the block's products with the values.
+    fn gather(products: &[Tile; 2], rows: usize, gathered: &mut Gathered);
+}
+
+/// Where results go: rows `stride` apart, the first one's 64 columns at `at`.
+pub(super) struct Target<'a> {
+    pub out: &'a mut [f32],
+    pub at: usize,
+    pub stride: usize,
+}
+
+/// Working memory, used for one block of rows after the other.
+pub(super) struct Block<E: Engine> {
+    scores: [Tile; BLOCK_PANELS],
+    products: [Tile; 2],
+    queries: [E::X; TILE_ROWS * HEAD],
+    weights: [E::X; TILE_ROWS * BLOCK_PANELS * PANEL],
+    gathered: Gathered,
+}
+
+impl<E: Softmax> Block<E> {
+    pub fn new() -> Self {
+        Self {
+            scores: [Tile::ZERO; BLOCK_PANELS],
+            products: [Tile::ZERO; 2],
+            queries: [E::X::default(); TILE_ROWS * HEAD],
+            weights: [E::X::default(); TILE_ROWS * BLOCK_PANELS * PANEL],
+            gathered: Gathered::new(),
+        }
+    }
+
+    /// Computes attention of all rows of `q` (64 wide) over one head.
+    pub fn attend(
+        &mut self,
+        session: &E::Session,
+        q: View<'_>,
+        head: &Head<'_, E::W>,
+        target: &mut Target<'_>,
+    ) {
+        for first in (0..q.height()).step_by(E::ROWS) {
+            let rows = E::ROWS.min(q.height() - first);
+            pack_queries::<E>(q.rows(first..first + rows), &mut self.queries);
+            self.gathered.reset(rows);
+            for start in (0..head.len).step_by(BLOCK_PANELS * PANEL) {
+                self.score(session, head, start, rows);
+                self.weigh(session, head, start, rows);
+            }
+            deliver(&self.gathered, rows, first, target);
+        }
+    }
+
+    fn score(&mut self, session: &E::Session, head: &Head<'_, E::W>, start: usize, rows: usize) {
+        let panels = BLOCK_PANELS.min((head.len - start).div_ceil(PANEL));
+        let keys = &head.keys[start * HEAD..(start + panels * PANEL) * HEAD];
+        E::scores(session, &Scores { queries: &self.queries, rows, keys }, &mut self.scores[..panels]);
+        let left = head.len - start;
+        if left < panels * PANEL {
+            hide(&mut self.scores[panels - 1], rows, left - (panels - 1) * PANEL);
+        }
+    }
+
+    fn weigh(&mut self, session: &E::Session, head: &Head<'_, E::W>, start: usize, rows: usize) {
+        let panels = BLOCK_PANELS.min((head.len - start).div_ceil(PANEL));
+        let depth = panels * PANEL;
+        E::weigh(&self.scores[..panels], rows, &mut self.gathered, &mut self.weights);
+        for (half, tile) in head.values.chunks_exact(head.values.len() / 2).zip(&mut self.products) {
+            let panel = &half[start * PANEL..(start + depth) * PANEL];
+            let x = &self.weights;
+            let step =
+                Step { x, k: depth, row: 0, rows, from: 0, panel, sums: &[], soon: &[], resume: false };
+            E::sums(session, &step, tile);
+        }
+        E::gather(&self.products, rows, &mut self.gathered);
+    }
+}
+
+/// Computes scores panel by panel, as any product.
+pub(super) fn score_panels<E: Engine>(session: &E::Session, scores: &Scores<'_, E>, tiles: &mut [Tile]) {
+    for (panel, tile) in scores.keys.chunks_exact(PANEL * HEAD).zip(tiles) {
+        let (x, rows) = (scores.queries, scores.rows);
+        let step = Step { x, k: HEAD, row: 0, rows, from: 0, panel, sums: &[], soon: &[], resume: false };
+        E::sums(session, &step, tile);
+    }
+}
+
+fn pack_queries<E: Engine>(q: View<'_>, out: &mut [E::X]) {
+    let mut scaled = [0.0; TILE_ROWS * HEAD];
+    for row in 0..q.height() {
+        for (scaled, value) in scaled[row * HEAD..][..HEAD].iter_mut().zip(q.row(row)) {
+            *scaled = value * SCALE;
+        }
+    }
+    E::pack(View::new(&scaled[..q.height() * HEAD], HEAD), HEAD, out, &mut [0.0; TILE_ROWS]);
+}
+
+/// Takes the positions that do not exist out of the softmax.
+fn hide(tile: &mut Tile, rows: usize, len: usize) {
+    for row in 0..rows {
+        tile.row_mut(row)[len..].fill(f32::NEG_INFINITY.to_bits());
+    }
+}
+
+fn deliver(gathered: &Gathered, rows: usize, first: usize, target: &mut Target<'_>) {
+    for row in 0..rows {
+        let scale = 1.0 / gathered.sums[row].iter().sum::<f32>();
+        let out = &mut target.out[target.at + (first + row) * target.stride..][..HEAD];
+        for (out, value) in out.iter_mut().zip(&gathered.values[row]) {
+            *out = value * scale;
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! y = tail(x·Wᵀ + b).
+
+use std::ops::Range;
+
+use super::buffer::Aligned;
+use super::engine::{Weights, multiply};
+use super::packed::{Int8Panels, Panels};
+use super::{Level, PANEL, Packed, Scratch, amx, avx2, avx512, portable};
+
+/// What is done to each sum before it is stored.
+#[derive(Clone, Copy, Debug)]
+pub enum Tail<'a> {
+    /// Nothing.
+    None,
+    /// Exact (erf) GELU.
+    Gelu,
+    /// Adds the residual; same shape as the output.
+    Add(&'a [f32]),
+}
+
+/// One checked product: what every level's kernel gets.
+pub(super) struct Product<'a> {
+    /// rows × k, dense.
+    pub x: &'a [f32],
+    pub rows: usize,
+    /// First column is a multiple of [`PANEL`].
+    pub columns: Range<usize>,
+    /// Of the columns above.
+    pub bias: Option<&'a [f32]>,
+    /// Residual has the shape of the output.
+    pub tail: Tail<'a>,
+}
+
+/// Computes `out[rows × n] = tail(x[rows × k]·Wᵀ + bias)`.
+///
+/// Shape: rows are dense; to split over threads give each a chunk of the rows of `x`, `out` and the residual.
+/// Range: any number of rows, zero included.
+/// Panics if a length does not fit.
+pub fn linear(
+    x: &[f32],
+    rows: usize,
+    w: &Packed,
+    bias: Option<&[f32]>,
+    tail: Tail<'_>,
+    out: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    linear_columns(x, rows, w, 0..w.n, bias, tail, out, scratch);
+}
+
+/// Computes the output columns `columns` only; `out` and a residual are `rows × columns.len()`, dense.
+///
+/// For few rows and many columns, where threads share the columns. `bias` has all n values.
+/// Range: `columns` starts at a multiple of [`PANEL`].
+/// Panics if a length does not fit.
+#[expect(clippy::too_many_arguments, reason = "the operands of one product; a struct would only rename them")]
+pub fn linear_columns(
+    x: &[f32],
+    rows: usize,
+    w: &Packed,
+    columns: Range<usize>,
+    bias: Option<&[f32]>,
+    tail: Tail<'_>,
+    out: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    assert!(columns.start.is_multiple_of(PANEL) && columns.start <= columns.end && columns.end <= w.n);
+    assert_eq!(x.len(), rows * w.k, "x is rows × k");
+    assert_eq!(out.len(), rows * columns.len(), "out is rows × columns");
+    if let Tail::Add(residual) = tail {
+        assert_eq!(residual.len(), out.len(), "the residual has the shape of the output");
+    }
+    let bias = bias.map(|bias| {
+        assert_eq!(bias.len(), w.n, "bias has n values");
+        &bias[columns.clone()]
+    });
+    if rows == 0 || columns.is_empty() {
+        return;
+    }
+    let product = Product { x, rows, columns, bias, tail };
+    match (w.level, &w.panels) {
+        (Level::Amx, Panels::Bf16(panels)) => multiply::<amx::Bf16>(&product, plain(w, panels), out, scratch),
+        (Level::Amx, Panels::Int8(panels)) => {
+            multiply::<amx::Int8>(&product, scaled(w, panels), out, scratch)
+        }
+        (Level::Amx | Level::Avx512, Panels::F32(panels)) => {
+            multiply::<avx512::F32>(&product, plain(w, panels), out, scratch);
+        }
+        (Level::Avx512, Panels::Bf16(panels)) if avx512::has_fast_bf16() => {
+            multiply::<avx512::Bf16>(&product, plain(w, panels), out, scratch);
+        }
+        (Level::Avx512, Panels::Bf16(panels)) => {
+            multiply::<avx512::Widened>(&product, plain(w, panels), out, scratch);
+        }
+        (Level::Avx512, Panels::Int8(panels)) => {
+            multiply::<avx512::Int8>(&product, scaled(w, panels), out, scratch);
+        }
+        (Level::Avx2, Panels::F32(panels)) => {
+            multiply::<avx2::F32>(&product, plain(w, panels), out, scratch);
+        }
+        (Level::Portable, Panels::F32(panels)) => {
+            portable::linear_f32(&product, w.k, panels.as_slice(), out);
+        }
+        (Level::Avx2, Panels::Bf16(panels)) => {
+            multiply::<avx2::Bf16>(&product, plain(w, panels), out, scratch);
+        }
+        (Level::Portable, Panels::Bf16(panels)) => {
+            portable::linear_bf16(&product, w.k, panels.as_slice(), out, scratch);
+        }
+        (Level::Avx2, Panels::Int8(panels)) => {
+            multiply::<avx2::Int8>(&product, scaled(w, panels), out, scratch);
+        }
+        (Level::Portable, Panels::Int8(panels)) => {
+            portable::linear_int8(&product, w.k, panels, out, scratch);
+        }
+    }
+}
+
+fn plain<'a, W: Copy + Default>(w: &Packed, panels: &'a Aligned<W>) -> Weights<'a, W> {
+    Weights { panels: panels.as_slice(), k: w.precision().padded(w.k), scales: &[], sums: &[] }
+}
+
+fn scaled<'a>(w: &Packed, panels: &'a Int8Panels) -> Weights<'a, i8> {
+    Weights {
+        panels: panels.weights.as_slice(),
+        k: w.precision().padded(w.k),
+        scales: panels.scales.as_slice(),
+        sums: panels.sums.as_slice(),
+    }
+}
