@@ -6,7 +6,12 @@ import sys
 import measure
 
 PEERS = ["beam5", "greedy", "batched-greedy"]
-OURS = {"gijiroku accurate": ["--preset", "accurate"], "gijiroku fast": ["--preset", "fast"]}
+OURS = {
+    "gijiroku accurate": ["--preset", "accurate"],
+    "gijiroku fast": ["--preset", "fast"],
+    "gijiroku accurate, whisper.cpp": ["--preset", "accurate", "--engine", "whisper"],
+    "gijiroku fast, whisper.cpp": ["--preset", "fast", "--engine", "whisper"],
+}
 
 
 def main():
@@ -17,7 +22,7 @@ def main():
         runs += [(name, None, options) for name, options in OURS.items()]
         # A B B A: a machine that gets slower favours nobody.
         for name, mode, options in runs if turn % 2 == 0 else reversed(runs):
-            out = measure.scratch(name.replace(" ", "_") + ".json")
+            out = measure.scratch(name.replace(" ", "_").replace(",", "") + ".json")
             if mode:
                 run = measure.peer(measure.MEETING, out, mode)
             else:

@@ -30,7 +30,7 @@ pub struct Draft {
 
 /// Turns what was recognised in a window into segments, in the order of time.
 pub fn assemble(window: &Window, recognition: &Recognition) -> Vec<Draft> {
-    let tokens = recognition.pieces.iter().map(|piece| piece.tokens.len()).sum();
+    let tokens = recognition.tokens_per_pass();
     let drafts = recognition.pieces.iter().filter_map(|piece| draft(window, piece, tokens));
     in_order(drafts.collect())
 }

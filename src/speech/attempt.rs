@@ -32,7 +32,7 @@ impl Attempt {
             speech_ms: window.speech.iter().map(|span| span.len_ms()).sum(),
             speech_probability: window.speech_probability,
             mean_log_prob,
-            window_tokens: recognition.pieces.iter().map(|piece| piece.tokens.len()).sum(),
+            window_tokens: recognition.tokens_per_pass(),
         };
         let doubts = suspicions(&text(&recognition.pieces), &evidence);
         Self { recognition, doubts, mean_log_prob }

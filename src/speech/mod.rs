@@ -101,6 +101,14 @@ pub struct Recognition {
     pub passes: u32,
 }
 
+impl Recognition {
+    /// Returns how many text tokens were written in one pass, on average: what the decoder's limit applies to.
+    pub fn tokens_per_pass(&self) -> usize {
+        let tokens: usize = self.pieces.iter().map(|piece| piece.tokens.len()).sum();
+        tokens / self.passes.max(1) as usize
+    }
+}
+
 /// Why a request gave no recognition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case", tag = "code", content = "detail")]

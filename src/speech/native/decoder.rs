@@ -97,7 +97,7 @@ impl Past {
     pub fn follow(&mut self, other: &Self) {
         let common = self.tokens.iter().zip(&other.tokens).take_while(|(own, other)| own == other).count();
         for (own, other) in self.layers.iter_mut().zip(&other.layers) {
-            own.copy_from(other);
+            own.copy_tail(other, common);
         }
         self.tokens.truncate(common);
         self.tokens.extend_from_slice(&other.tokens[common..]);
