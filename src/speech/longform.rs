@@ -83,7 +83,7 @@ impl LongFormSettings {
             (Backend::Whisper, Preset::Accurate) => (WINDOW_MS_MAX, 1, Context::Full),
             (Backend::Whisper, Preset::Fast) => (FITTING_SHORT_MS_MAX, 1, Context::FittingShort),
         };
-        // Pauses up to 1.5 s stay inside: the model needs the context, and too little sound to invent anything.
+        // Pauses up to 1.5 s stay inside: the model needs the context, and that is too short to invent anything.
         let window =
             WindowSettings { window_ms_max, inner_silence_ms_max: 1_500, overlap_ms: 300, pad_ms: 200 };
         Self { window, language, prompt, beam, context }
@@ -364,7 +364,7 @@ impl LongForm {
         running.parts = match halves {
             Some(halves) => halves
                 .into_iter()
-                .map(|(offset_ms, samples)| self.again(index, samples, offset_ms, 1))
+                .map(|(offset_ms, samples)| self.again(index, samples, offset_ms, self.settings.beam))
                 .collect(),
             None => {
                 running.reruns = 2;

@@ -271,7 +271,8 @@ fn a_child_does_not_outlive_a_parent_that_was_killed() {
     let killed_at = Mono::now();
     parent.wait().expect("a killed process ends");
     wait_until("the child is gone", || !runs(child));
-    assert!(Mono::now().since(killed_at) < Duration::from_secs(2));
+    // A child that is loading looks at its parent only when it is done, and a busy machine takes its time.
+    assert!(Mono::now().since(killed_at) < Duration::from_secs(15));
 }
 
 /// Returns the process a program started, whichever of its threads did.

@@ -16,7 +16,7 @@ const BACKWARDS_US_MAX: i64 = 1_000_000;
 /// How a packet's stamp fits to the sound decoded before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// It continues.
+    /// It continues; or the sound is ahead of its stamps, by padding or a fast clock: nothing heard is ever dropped.
     OnTime,
     /// Something is missing before it: so many microseconds.
     Hole(i64),

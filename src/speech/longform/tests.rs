@@ -94,7 +94,9 @@ fn a_suspect_window_is_tried_in_halves_and_then_with_a_beam_and_the_best_is_kept
     long_form.answer(right.id, unsure("はじめ"));
     let beam = long_form.next_task().expect("last attempt");
     assert_eq!(beam.request.effort.beam, RERUN_BEAM);
-    long_form.answer(beam.id, says("会議を始めます。"));
+    let mut whole = says("会議を始めます。");
+    whole.iter_mut().for_each(|heard| heard.pieces[0].end_ms = 8 * SECOND);
+    long_form.answer(beam.id, whole);
     let outcome = long_form.pop().expect("settled");
     assert_eq!(texts(&outcome), ["会議を始めます。"]);
     assert_eq!(outcome.reruns, 2);
