@@ -8,7 +8,7 @@ use super::linear::{Product, Tail};
 use super::packed::{Int8Panels, bf16_from_f32, f32_from_bf16, quantise};
 use super::{PANEL, Precision};
 
-/// See [`super::linear`]; `panels` as in [`super::Packed`].
+/// See [`super::linear()`]; `panels` as in [`super::Packed`].
 pub(super) fn linear_f32(product: &Product<'_>, k: usize, panels: &[f32], out: &mut [f32]) {
     let k_padded = Precision::F32.padded(k);
     for row in 0..product.rows {
@@ -17,7 +17,7 @@ pub(super) fn linear_f32(product: &Product<'_>, k: usize, panels: &[f32], out: &
     }
 }
 
-/// See [`super::linear`]; operands are rounded to bf16, products and sums are f32.
+/// See [`super::linear()`]; operands are rounded to bf16, products and sums are f32.
 pub(super) fn linear_bf16(
     product: &Product<'_>,
     k: usize,
@@ -42,7 +42,7 @@ pub(super) fn linear_bf16(
     }
 }
 
-/// See [`super::linear`]; x is quantised per row, sums are exact integers.
+/// See [`super::linear()`]; x is quantised per row, sums are exact integers.
 pub(super) fn linear_int8(
     product: &Product<'_>,
     k: usize,

@@ -58,7 +58,7 @@ pub(super) fn sums_int8(step: &Step<'_, Int8>, tile: &mut Tile) {
     by_rows!(kernel_int8, step, INT8_CHUNK, tile);
 }
 
-/// Reads chunks × [6][32] operands (R rows of them), the columns half…half + 16 of the panel, writes tile[R × 32] there.
+/// Reads chunks × \[6\]\[32\] operands (R rows of them), the columns half…half + 16 of the panel, writes tile[R × 32] there.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn kernel_f32<const R: usize>(
     chunks: usize,
@@ -84,7 +84,7 @@ unsafe fn kernel_f32<const R: usize>(
     unsafe { store(&sums, tile) }
 }
 
-/// Reads chunks × [6][32] operands (R rows of them), the columns half…half + 16 of the panel, writes tile[R × 32] there.
+/// Reads chunks × \[6\]\[32\] operands (R rows of them), the columns half…half + 16 of the panel, writes tile[R × 32] there.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn kernel_widened<const R: usize>(
     chunks: usize,
@@ -122,7 +122,7 @@ unsafe fn kernel_widened<const R: usize>(
     unsafe { store(&sums, tile) }
 }
 
-/// Reads chunks × [6][64] operands (R rows of them), the columns half…half + 16 of the panel, writes tile[R × 32] there.
+/// Reads chunks × \[6\]\[64\] operands (R rows of them), the columns half…half + 16 of the panel, writes tile[R × 32] there.
 #[target_feature(enable = "avx2,fma")]
 unsafe fn kernel_int8<const R: usize>(
     chunks: usize,

@@ -82,7 +82,7 @@ fn fetch_ahead<const R: usize, W>(weights: *const W) {
     }
 }
 
-/// Reads chunks × [12][32] operands (R rows of them) and chunks × 32 × 32 weights, writes tile[R × 32].
+/// Reads chunks × \[12\]\[32\] operands (R rows of them) and chunks × 32 × 32 weights, writes tile[R × 32].
 #[target_feature(enable = "avx512f")]
 unsafe fn kernel_f32<const R: usize>(
     chunks: usize,
@@ -109,7 +109,7 @@ unsafe fn kernel_f32<const R: usize>(
     unsafe { store_f32(&sums, tile) }
 }
 
-/// Reads chunks × [12][32] operands (R rows of them) and chunks × 32 × 32 weights, writes tile[R × 32].
+/// Reads chunks × \[12\]\[32\] operands (R rows of them) and chunks × 32 × 32 weights, writes tile[R × 32].
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn kernel_bf16<const R: usize>(
     chunks: usize,
@@ -137,7 +137,7 @@ unsafe fn kernel_bf16<const R: usize>(
     unsafe { store_f32(&sums, tile) }
 }
 
-/// Reads chunks × [12][32] operands (R rows of them) and chunks × 32 × 32 weights, writes tile[R × 32].
+/// Reads chunks × \[12\]\[32\] operands (R rows of them) and chunks × 32 × 32 weights, writes tile[R × 32].
 #[target_feature(enable = "avx512f")]
 unsafe fn kernel_widened<const R: usize>(
     chunks: usize,
@@ -179,7 +179,7 @@ unsafe fn kernel_widened<const R: usize>(
     unsafe { store_f32(&sums, tile) }
 }
 
-/// Reads chunks × [12][64] operands (R rows of them), chunks × 64 × 32 weights and 32 column sums, writes tile[R × 32].
+/// Reads chunks × \[12\]\[64\] operands (R rows of them), chunks × 64 × 32 weights and 32 column sums, writes tile[R × 32].
 #[target_feature(enable = "avx512f,avx512vnni")]
 unsafe fn kernel_int8<const R: usize>(
     chunks: usize,
