@@ -140,12 +140,12 @@ fn transcribed(args: &Args) -> Result<Transcript, Refusal> {
     let reader = recording(args)?;
     let (vocabulary, prompt) = words(args, &whisper)?;
     let (mut checkpoint, done) = checkpoint(args, &whisper)?;
-    let settings =
-        LongFormSettings::of(args.preset.into(), backend(args, &whisper)?, args.language.into(), prompt);
+    let backend = backend(args, &whisper)?;
+    let settings = LongFormSettings::of(args.preset.into(), backend, args.language.into(), prompt);
     let stop = files::stop_on_signals()?;
     let mut teller = Teller::new(args.quiet, done.len());
     let kept_before: Vec<_> = done.iter().map(|outcome| outcome.key.clone()).collect();
-    let mut engine = Handle::start(engine_settings(args, &whisper)?, Mono::now);
+    let mut engine = Handle::start(engine_settings(args, &whisper, backend)?, Mono::now);
     let job = Job {
         reader,
         vad: Vad::new(detector, VadSettings { pad_ms: 0, ..VadSettings::default() }),
@@ -197,14 +197,14 @@ fn checkpoint(args: &Args, whisper: &Verified) -> Result<(Option<Checkpoint>, Ve
     Ok((Some(checkpoint), done))
 }
 
-fn engine_settings(args: &Args, whisper: &Verified) -> anyhow::Result<EngineSettings> {
+fn engine_settings(args: &Args, whisper: &Verified, backend: Backend) -> anyhow::Result<EngineSettings> {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(64) as u8);
     Ok(EngineSettings {
         program: std::env::current_exe().context("cannot find this program itself")?,
         arguments: Vec::new(),
         model: whisper.path.clone(),
         sha256: whisper.sha256.clone(),
-        backend: backend(args, whisper)?,
+        backend,
         workers: u16::from(args.workers.unwrap_or(cores)),
         patience: Patience::default(),
     })

@@ -22,8 +22,6 @@ pub mod window;
 
 pub use backend::Backend;
 
-use crate::audio::MediaSpan;
-
 /// Most samples one request may carry: 30 s, the span of Whisper's encoder.
 pub const REQUEST_SAMPLES_MAX: usize = 480_000;
 
@@ -53,6 +51,30 @@ pub struct Effort {
     pub audio_ctx: u16,
     /// Most tokens to write before giving up, 1 to 224.
     pub tokens_max: u16,
+}
+
+/// Most hypotheses side by side (`WHISPER_MAX_DECODERS`).
+const BEAM_MAX: u8 = 8;
+/// Most tokens one pass may be asked for: half of the model's text positions.
+const TOKENS_MAX: u16 = 224;
+
+impl Effort {
+    /// Passes what every recogniser can do; whether the sound fits `audio_ctx` is for each to say.
+    ///
+    /// Errors: [`RecognizeError::BadRequest`] with the first value outside its range.
+    pub fn check(&self) -> Result<(), RecognizeError> {
+        let refuse = |what: String| Err(RecognizeError::BadRequest(what));
+        if !(1..=BEAM_MAX).contains(&self.beam) {
+            return refuse(format!("beam {}, 1 to {BEAM_MAX} allowed", self.beam));
+        }
+        if !(0.0..=1.0).contains(&self.temperature) {
+            return refuse(format!("temperature {}, 0 to 1 allowed", self.temperature));
+        }
+        if !(1..=TOKENS_MAX).contains(&self.tokens_max) {
+            return refuse(format!("tokens_max {}, 1 to {TOKENS_MAX} allowed", self.tokens_max));
+        }
+        Ok(())
+    }
 }
 
 /// One call of a recogniser.
@@ -137,15 +159,6 @@ pub trait Recognizer: Send {
     fn recognize_batch(&mut self, requests: &[Request]) -> Vec<Result<Recognition, RecognizeError>> {
         requests.iter().map(|request| self.recognize(request)).collect()
     }
-}
-
-/// A stretch nobody could recognise: shown, and can be tried again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gap {
-    /// Where in the recording.
-    pub span: MediaSpan,
-    /// Why, as a stable word of the transcript format.
-    pub reason: GapReason,
 }
 
 /// Why a stretch has no text.

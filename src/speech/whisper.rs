@@ -35,10 +35,6 @@ const PADDED_SAMPLES_MIN: usize = 16_000;
 const SAMPLES_PER_CTX: usize = 320;
 /// Smallest encoder context; still holds the padded second.
 const AUDIO_CTX_MIN: u16 = 64;
-/// Most hypotheses side by side (`WHISPER_MAX_DECODERS`).
-const BEAM_MAX: u8 = 8;
-/// Most tokens one pass may be asked for; whisper.cpp itself stops at 220.
-const TOKENS_MAX: u16 = 224;
 /// Sound behind a closing pair of timestamps that is worth one more pass: the padding of a span is shorter.
 const REST_SAMPLES_MIN: usize = 8_000;
 /// Most passes over one request; what is behind the last pair then stays unheard, as with any other ending.
@@ -391,21 +387,7 @@ fn check(request: &Request, end_of_text: c_int, audio_ctx_max: c_int) -> Result<
     if let Some(id) = prompt.iter().find(|&&id| i64::from(id) >= i64::from(end_of_text)) {
         return refuse(format!("prompt token {id} is no text token"));
     }
-    check_effort(effort)
-}
-
-fn check_effort(effort: &Effort) -> Result<(), RecognizeError> {
-    let refuse = |what: String| Err(RecognizeError::BadRequest(what));
-    if !(1..=BEAM_MAX).contains(&effort.beam) {
-        return refuse(format!("beam {}, 1 to {BEAM_MAX} allowed", effort.beam));
-    }
-    if !(0.0..=1.0).contains(&effort.temperature) {
-        return refuse(format!("temperature {}, 0 to 1 allowed", effort.temperature));
-    }
-    if !(1..=TOKENS_MAX).contains(&effort.tokens_max) {
-        return refuse(format!("tokens_max {}, 1 to {TOKENS_MAX} allowed", effort.tokens_max));
-    }
-    Ok(())
+    effort.check()
 }
 
 /// Returns the sound with silence behind it, at least a second long.

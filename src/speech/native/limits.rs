@@ -1,7 +1,7 @@
 //! What a request may ask for.
 
 use crate::speech::model::tokenizer::Specials;
-use crate::speech::{Effort, PROMPT_TOKENS_MAX, REQUEST_SAMPLES_MAX, RecognizeError, Request};
+use crate::speech::{PROMPT_TOKENS_MAX, REQUEST_SAMPLES_MAX, RecognizeError, Request};
 
 /// Fewest samples worth a call: 100 ms.
 const SAMPLES_MIN: usize = 1_600;
@@ -9,11 +9,6 @@ const SAMPLES_MIN: usize = 1_600;
 const SAMPLES_PER_CTX: usize = 320;
 /// Smallest encoder context.
 const AUDIO_CTX_MIN: u16 = 64;
-/// Most hypotheses side by side.
-const BEAM_MAX: u8 = 8;
-/// Most tokens of one window: half the decoder's positions.
-const TOKENS_MAX: u16 = 224;
-
 /// Timestamps of a window: 0 to 30 s in steps of 20 ms.
 const STAMPS: u32 = 1_501;
 
@@ -42,20 +37,7 @@ pub fn check(request: &Request, audio_ctx_max: usize, specials: Specials) -> Res
     if let Some(id) = prompt.iter().find(|id| **id >= specials.eot && !stamps.contains(id)) {
         return refuse(format!("prompt token {id} is neither text nor timestamp"));
     }
-    check_effort(effort)
-}
-
-fn check_effort(effort: &Effort) -> Result<(), RecognizeError> {
-    if !(1..=BEAM_MAX).contains(&effort.beam) {
-        return refuse(format!("beam {}, 1 to {BEAM_MAX} allowed", effort.beam));
-    }
-    if !(0.0..=1.0).contains(&effort.temperature) {
-        return refuse(format!("temperature {}, 0 to 1 allowed", effort.temperature));
-    }
-    if !(1..=TOKENS_MAX).contains(&effort.tokens_max) {
-        return refuse(format!("tokens_max {}, 1 to {TOKENS_MAX} allowed", effort.tokens_max));
-    }
-    Ok(())
+    effort.check()
 }
 
 fn refuse(what: String) -> Result<(), RecognizeError> {

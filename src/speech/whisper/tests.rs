@@ -111,7 +111,7 @@ fn a_prompt_of_special_tokens_is_refused_because_the_c_library_would_throw() {
 
 #[test]
 fn effort_outside_its_range_is_refused() {
-    let with = |effort| check_effort(&effort).expect_err("outside its range").to_string();
+    let with = |effort: Effort| effort.check().expect_err("outside its range").to_string();
     let good = request(16_000).effort;
     assert!(with(Effort { beam: 9, ..good }).contains("beam 9"));
     assert!(with(Effort { temperature: f32::NAN, ..good }).contains("temperature"));
