@@ -6,7 +6,7 @@ use std::path::Path;
 use criterion::{Criterion, criterion_group, criterion_main};
 use gijiroku::audio::reader::MonoReader;
 use gijiroku::speech::whisper::Whisper;
-use gijiroku::speech::{Effort, Language, Recognizer as _, Request};
+use gijiroku::speech::{Due, Effort, Language, Recognizer as _, Request};
 
 #[expect(clippy::disallowed_methods, reason = "a bench reads the sample meeting")]
 fn sound(seconds: usize) -> Vec<f32> {
@@ -28,7 +28,13 @@ fn windows(criterion: &mut Criterion) {
     for (name, seconds, audio_ctx) in [("10 s, reduced context", 10, 576), ("24 s, full context", 24, 1_472)]
     {
         let effort = Effort { beam: 1, temperature: 0.0, audio_ctx, tokens_max: 200 };
-        let request = Request { samples: sound(seconds), language: Language::Ja, prompt: Vec::new(), effort };
+        let request = Request {
+            samples: sound(seconds),
+            language: Language::Ja,
+            prompt: Vec::new(),
+            effort,
+            due: Due::BATCH,
+        };
         group.bench_function(name, |bencher| bencher.iter(|| black_box(worker.recognize(&request))));
     }
     group.finish();

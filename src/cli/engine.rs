@@ -10,7 +10,10 @@ use crate::speech::engine::child::{End, Loaded, serve};
 use crate::speech::engine::frame::Hello;
 use crate::speech::native::{Native, NativeSettings};
 use crate::speech::whisper::{self, Whisper};
-use crate::speech::{Backend, Recognition, RecognizeError, Recognizer, Request};
+use crate::speech::{Answer, Backend, RecognizeError, Recognizer, Request};
+
+/// Threads that work on the same windows; more wait for each other longer than they compute.
+const TEAM_MAX: u16 = 4;
 
 /// Recognises on behalf of a parent process.
 #[derive(Debug, clap::Args)]
@@ -57,10 +60,12 @@ fn load(hello: &Hello, die_of: Option<usize>) -> Result<Loaded<Doomed>, String> 
 }
 
 fn native(hello: &Hello, weights: &[u8]) -> Result<Loaded<Box<dyn Recognizer>>, String> {
-    let settings = NativeSettings::default();
+    let teams = hello.threads.div_ceil(TEAM_MAX).max(1);
+    let threads = usize::from(hello.threads.div_ceil(teams));
+    let settings = NativeSettings { threads, ..NativeSettings::default() };
     let native = Native::load(weights, settings).map_err(|error| error.to_string())?;
-    let workers = (0..hello.workers).map(|_| Box::new(native.worker()) as Box<dyn Recognizer>).collect();
-    Ok((format!("native, {}", settings.level.name()), workers))
+    let workers = (0..teams).map(|_| Box::new(native.worker()) as Box<dyn Recognizer>).collect();
+    Ok((format!("native, {}, {teams} × {threads} threads", settings.level.name()), workers))
 }
 
 fn whisper(hello: &Hello) -> Result<Loaded<Box<dyn Recognizer>>, String> {
@@ -71,7 +76,7 @@ fn whisper(hello: &Hello) -> Result<Loaded<Box<dyn Recognizer>>, String> {
     }
     let whisper = Whisper::load(&hello.model, 1).map_err(|error| error.to_string())?;
     let worker = |_| whisper.worker().map(|worker| Box::new(worker) as Box<dyn Recognizer>);
-    let workers: Result<Vec<_>, _> = (0..hello.workers).map(worker).collect();
+    let workers: Result<Vec<_>, _> = (0..hello.threads).map(worker).collect();
     Ok((whisper::system_info().to_owned(), workers.map_err(|error| error.to_string())?))
 }
 
@@ -101,17 +106,26 @@ struct Doomed {
 }
 
 impl Recognizer for Doomed {
-    fn recognize(&mut self, request: &Request) -> Result<Recognition, RecognizeError> {
+    fn has_room(&self, request: &Request) -> bool {
+        self.worker.has_room(request)
+    }
+
+    fn join(&mut self, id: u64, request: Request) -> Result<(), RecognizeError> {
         if self.die_of == Some(request.samples.len()) {
             std::process::abort();
         }
-        self.worker.recognize(request)
+        self.worker.join(id, request)
     }
 
-    fn recognize_batch(&mut self, requests: &[Request]) -> Vec<Result<Recognition, RecognizeError>> {
-        if requests.iter().any(|request| self.die_of == Some(request.samples.len())) {
-            std::process::abort();
-        }
-        self.worker.recognize_batch(requests)
+    fn leave(&mut self, id: u64) -> bool {
+        self.worker.leave(id)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.worker.is_idle()
+    }
+
+    fn advance(&mut self) -> Vec<Answer> {
+        self.worker.advance()
     }
 }

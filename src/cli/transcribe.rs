@@ -55,7 +55,7 @@ pub struct Args {
     resume: bool,
     /// Windows recognised at once, one thread each; one a core if absent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
-    workers: Option<u8>,
+    threads: Option<u8>,
     /// Folder of weights; models/weights, here or where the program was built, if absent
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
@@ -205,7 +205,7 @@ fn engine_settings(args: &Args, whisper: &Verified, backend: Backend) -> anyhow:
         model: whisper.path.clone(),
         sha256: whisper.sha256.clone(),
         backend,
-        workers: u16::from(args.workers.unwrap_or(cores)),
+        threads: u16::from(args.threads.unwrap_or(cores)),
         patience: Patience::default(),
     })
 }

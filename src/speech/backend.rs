@@ -25,10 +25,10 @@ impl Backend {
         }
     }
 
-    /// Returns how many windows one worker reads side by side, so that the weights are read once for all of them.
-    pub const fn batch(self) -> u16 {
+    /// Returns how many windows of one urgency a thread may have on their way, waiting ones included.
+    pub const fn windows_per_thread(self) -> u16 {
         match self {
-            Self::Native => 4,
+            Self::Native => 12,
             Self::Whisper => 1,
         }
     }

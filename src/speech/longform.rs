@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::assemble::assemble;
 use super::attempt::{Attempt, Verdict};
+use super::schedule::Due;
 use super::transcript::{GapRecord, Removed, Segment};
 use super::window::{Heard, WINDOW_MS_MAX, Window, WindowBuilder, WindowSettings};
 use super::{Backend, Effort, GapReason, Language, Recognition, Request, settle};
@@ -306,8 +307,13 @@ impl LongForm {
         let task = self.tasks_made;
         self.tasks_made += 1;
         self.owners.insert(task, index);
-        let request =
-            Request { samples, language: self.language, prompt: self.settings.prompt.clone(), effort };
+        let request = Request {
+            samples,
+            language: self.language,
+            prompt: self.settings.prompt.clone(),
+            effort,
+            due: Due::BATCH,
+        };
         self.ready.push_back(Task { id: task, request });
         Part { task, offset_ms, answer: None }
     }

@@ -13,6 +13,7 @@ pub mod longform;
 pub mod model;
 pub mod native;
 pub mod render;
+pub mod schedule;
 pub mod score;
 pub mod settle;
 pub mod transcript;
@@ -21,6 +22,7 @@ pub mod whisper;
 pub mod window;
 
 pub use backend::Backend;
+pub use schedule::{Due, Urgency};
 
 /// Most samples one request may carry: 30 s, the span of Whisper's encoder.
 pub const REQUEST_SAMPLES_MAX: usize = 480_000;
@@ -88,6 +90,8 @@ pub struct Request {
     pub prompt: Vec<u32>,
     /// How hard to try.
     pub effort: Effort,
+    /// How soon it is wanted.
+    pub due: Due,
 }
 
 /// One text token as the model wrote it.
@@ -146,18 +150,55 @@ pub enum RecognizeError {
     Cancelled,
 }
 
-/// Turns one window of sound into pieces of text. Two homes: whisper.cpp, and later our own engine.
-pub trait Recognizer: Send {
-    /// Recognises one request; blocks for as long as it takes.
-    ///
-    /// Errors: see [`RecognizeError`]; the recogniser stays usable after each of them.
-    fn recognize(&mut self, request: &Request) -> Result<Recognition, RecognizeError>;
+/// One answer: the number its request joined with, and what was heard.
+pub type Answer = (u64, Result<Recognition, RecognizeError>);
 
-    /// Recognises several requests; one answer a request, in their order.
+/// Turns windows of sound into pieces of text. Two homes: whisper.cpp and our own engine.
+///
+/// State: requests join, [`Recognizer::advance`] takes them on bit by bit, and each leaves with its answer. Nothing
+/// else is kept from one request to the next, and no answer depends on the requests beside it.
+pub trait Recognizer: Send {
+    /// Tells whether a request like this may join now; when idle, always.
+    fn has_room(&self, request: &Request) -> bool;
+
+    /// Lets a request join; `id` names its answer. Cheap.
     ///
-    /// Range: each answer is the same as if its request had come alone.
-    fn recognize_batch(&mut self, requests: &[Request]) -> Vec<Result<Recognition, RecognizeError>> {
-        requests.iter().map(|request| self.recognize(request)).collect()
+    /// Errors: [`RecognizeError::BadRequest`]; nothing joined then.
+    fn join(&mut self, id: u64, request: Request) -> Result<(), RecognizeError>;
+
+    /// Sends a request away without an answer; tells whether it was here.
+    fn leave(&mut self, id: u64) -> bool;
+
+    /// Tells whether nothing has joined.
+    fn is_idle(&self) -> bool;
+
+    /// Does a little of the most urgent work, then returns, so that whoever is more urgent may join.
+    ///
+    /// Errors, in the answers: see [`RecognizeError`]; the recogniser stays usable after each of them.
+    fn advance(&mut self) -> Vec<Answer>;
+
+    /// Recognises several requests side by side; one answer a request, in their order.
+    fn recognize_all(&mut self, requests: &[Request]) -> Vec<Result<Recognition, RecognizeError>> {
+        let mut answers: Vec<_> = requests.iter().map(|_| Err(RecognizeError::Cancelled)).collect();
+        let mut waiting = requests.iter().zip(0..).peekable();
+        loop {
+            while let Some((request, id)) = waiting.next_if(|(request, _)| self.has_room(request)) {
+                if let Err(error) = self.join(id, request.clone()) {
+                    answers[id as usize] = Err(error);
+                }
+            }
+            if self.is_idle() && waiting.peek().is_none() {
+                return answers;
+            }
+            for (id, answer) in self.advance() {
+                answers[id as usize] = answer;
+            }
+        }
+    }
+
+    /// Recognises one request; blocks for as long as it takes.
+    fn recognize(&mut self, request: &Request) -> Result<Recognition, RecognizeError> {
+        self.recognize_all(std::slice::from_ref(request)).pop().unwrap_or(Err(RecognizeError::Cancelled))
     }
 }
 

@@ -22,8 +22,8 @@ use whisper_rs::{
 };
 
 use super::{
-    Effort, Language, PROMPT_TOKENS_MAX, Piece, REQUEST_SAMPLES_MAX, Recognition, RecognizeError, Recognizer,
-    Request, Token,
+    Answer, Effort, Language, PROMPT_TOKENS_MAX, Piece, REQUEST_SAMPLES_MAX, Recognition, RecognizeError,
+    Recognizer, Request, Token,
 };
 use crate::audio::MediaTime;
 
@@ -97,6 +97,7 @@ impl Whisper {
             threads: c_int::from(self.threads),
             params: Vec::new(),
             cancel: Arc::new(AtomicBool::new(false)),
+            next: None,
         })
     }
 }
@@ -109,6 +110,7 @@ pub struct Worker {
     threads: c_int,
     params: Vec<(ParamsKey, FullParams<'static, 'static>)>,
     cancel: Arc<AtomicBool>,
+    next: Option<(u64, Request)>,
 }
 
 /// What decides which prepared parameters fit a call.
@@ -145,6 +147,22 @@ impl Worker {
             self.state = Some(self.context.create_state().map_err(failed)?);
         }
         Ok(())
+    }
+
+    fn hear(&mut self, request: &Request) -> Result<Recognition, RecognizeError> {
+        self.ready_state(&request.effort)?;
+        let tokens = request.prompt.iter();
+        let prompt: Vec<c_int> =
+            tokens.map(|&id| c_int::try_from(id).expect("checked against the vocabulary")).collect();
+        let call = Call { language: "ja", prompt: &prompt, effort: &request.effort };
+        match request.language {
+            Language::Ja => self.hear_all(&call, &request.samples, 0),
+            Language::En => self.hear_all(&Call { language: "en", ..call }, &request.samples, 0),
+            Language::Auto => {
+                let language = self.heard_language(&call, &request.samples)?;
+                self.hear_all(&Call { language, ..call }, &request.samples, 1)
+            }
+        }
     }
 
     /// Hears the whole sound, in as many passes as the model asks for.
@@ -223,23 +241,29 @@ impl Worker {
 }
 
 impl Recognizer for Worker {
-    fn recognize(&mut self, request: &Request) -> Result<Recognition, RecognizeError> {
-        check(request, self.context.token_eot(), self.context.n_audio_ctx())?;
-        self.ready_state(&request.effort)?;
-        let prompt: Vec<c_int> = request
-            .prompt
-            .iter()
-            .map(|&id| c_int::try_from(id).expect("checked against the vocabulary"))
-            .collect();
-        let call = Call { language: "ja", prompt: &prompt, effort: &request.effort };
-        match request.language {
-            Language::Ja => self.hear_all(&call, &request.samples, 0),
-            Language::En => self.hear_all(&Call { language: "en", ..call }, &request.samples, 0),
-            Language::Auto => {
-                let language = self.heard_language(&call, &request.samples)?;
-                self.hear_all(&Call { language, ..call }, &request.samples, 1)
-            }
-        }
+    /// One at a time: whisper.cpp cannot go on with two.
+    fn has_room(&self, _: &Request) -> bool {
+        self.next.is_none()
+    }
+
+    fn join(&mut self, id: u64, request: Request) -> Result<(), RecognizeError> {
+        check(&request, self.context.token_eot(), self.context.n_audio_ctx())?;
+        self.next = Some((id, request));
+        Ok(())
+    }
+
+    fn leave(&mut self, id: u64) -> bool {
+        self.next.take_if(|(next, _)| *next == id).is_some()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.next.is_none()
+    }
+
+    /// Recognises the whole window: it cannot be left on the way.
+    fn advance(&mut self) -> Vec<Answer> {
+        let Some((id, request)) = self.next.take() else { return Vec::new() };
+        vec![(id, self.hear(&request))]
     }
 }
 
@@ -367,7 +391,7 @@ fn beam(effort: &Effort) -> u8 {
 
 /// Refuses whatever would make whisper.cpp read out of bounds, throw, or silently drop sound.
 fn check(request: &Request, end_of_text: c_int, audio_ctx_max: c_int) -> Result<(), RecognizeError> {
-    let Request { samples, prompt, effort, language: _ } = request;
+    let Request { samples, prompt, effort, language: _, due: _ } = request;
     let refuse = |what: String| Err(RecognizeError::BadRequest(what));
     if !(SAMPLES_MIN..=REQUEST_SAMPLES_MAX).contains(&samples.len()) {
         return refuse(format!("{} samples, {SAMPLES_MIN} to {REQUEST_SAMPLES_MAX} allowed", samples.len()));

@@ -10,7 +10,9 @@ use std::time::Duration;
 use gijiroku::clock::Mono;
 use gijiroku::speech::engine::{EngineError, EngineSettings, Handle, Health, Patience};
 use gijiroku::speech::whisper::Whisper;
-use gijiroku::speech::{Backend, Effort, Language, Recognition, RecognizeError, Recognizer as _, Request};
+use gijiroku::speech::{
+    Backend, Due, Effort, Language, Recognition, RecognizeError, Recognizer as _, Request,
+};
 use gijiroku::store::models::Manifest;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -30,7 +32,7 @@ fn settings() -> EngineSettings {
         model: repository("models/weights").join(&base.file),
         sha256: base.sha256.clone(),
         backend: Backend::Whisper,
-        workers: 1,
+        threads: 1,
         patience: Patience::default(),
     }
 }
@@ -41,7 +43,7 @@ fn start(settings: EngineSettings) -> Handle {
 
 fn request(samples: Vec<f32>) -> Request {
     let effort = Effort { beam: 1, temperature: 0.0, audio_ctx: 448, tokens_max: 80 };
-    Request { samples, language: Language::Ja, prompt: Vec::new(), effort }
+    Request { samples, language: Language::Ja, prompt: Vec::new(), effort, due: Due::BATCH }
 }
 
 /// The first sentence of the sample meeting.
@@ -205,7 +207,7 @@ fn a_child_that_hangs_is_killed_at_its_deadline_and_the_window_redone() {
 #[test]
 fn a_window_that_always_kills_the_child_is_given_up_and_its_neighbours_are_recognised() {
     let arguments = vec!["--die-of".to_owned(), "16000".to_owned()];
-    let mut engine = start(EngineSettings { arguments, workers: 2, ..settings() });
+    let mut engine = start(EngineSettings { arguments, threads: 2, ..settings() });
     submit(&mut engine, 0, first_sentence());
     submit(&mut engine, 1, request(vec![0.0; 16_000]));
     submit(&mut engine, 2, first_sentence());

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use gijiroku::speech::native::{Level, Native, NativeSettings, Precision};
 use gijiroku::speech::whisper::Whisper;
-use gijiroku::speech::{Effort, Language, Recognition, Recognizer, Request};
+use gijiroku::speech::{Due, Effort, Language, Recognition, Recognizer, Request, Urgency};
 
 use crate::support::{meeting_sound, repository};
 
@@ -24,7 +24,7 @@ fn native(level: Level, precision: Precision) -> Native {
 fn request(from_s: usize, to_s: usize, beam: u8) -> Request {
     let samples = meeting_sound(to_s).split_off(from_s * 16_000);
     let effort = Effort { beam, temperature: 0.0, audio_ctx: 1_500, tokens_max: 200 };
-    Request { samples, language: Language::Ja, prompt: Vec::new(), effort }
+    Request { samples, language: Language::Ja, prompt: Vec::new(), effort, due: Due::BATCH }
 }
 
 fn text(recognition: &Recognition) -> String {
@@ -66,7 +66,7 @@ fn every_level_of_this_machine_hears_the_first_sentence() {
 fn a_window_reads_the_same_alone_and_beside_others() {
     let model = native(Level::best(), Precision::Bf16);
     let requests = [request(0, 7, 5), request(21, 43, 1), request(7, 20, 5)];
-    let together = model.worker().recognize_batch(&requests);
+    let together = model.worker().recognize_all(&requests);
     for (request, beside) in requests.iter().zip(together) {
         assert_eq!(beside, model.worker().recognize(request));
     }
@@ -94,4 +94,39 @@ fn a_request_outside_its_limits_is_refused_and_the_next_one_heard() {
 fn a_damaged_file_is_refused() {
     let half = &WEIGHTS[..WEIGHTS.len() / 2];
     assert!(Native::load(half, NativeSettings::default()).is_err());
+}
+
+#[test]
+fn a_final_that_comes_later_is_done_first_and_changes_no_word_of_the_others() {
+    let model = native(Level::best(), Precision::Bf16);
+    let (batch, mut urgent) = (request(21, 43, 5), request(0, 7, 1));
+    urgent.due = Due { urgency: Urgency::Final, by_ms: 0 };
+    let mut worker = model.worker();
+    worker.join(1, batch.clone()).expect("there is room");
+    for _ in 0..9 {
+        assert_eq!(worker.advance(), [], "twenty seconds take longer");
+    }
+    worker.join(2, urgent.clone()).expect("a final always finds room");
+    let mut answers = Vec::new();
+    while !worker.is_idle() {
+        answers.extend(worker.advance());
+    }
+    let alone = [(2, model.worker().recognize(&urgent)), (1, model.worker().recognize(&batch))];
+    assert_eq!(answers, alone);
+}
+
+#[test]
+fn a_window_that_is_sent_away_leaves_no_trace() {
+    let model = native(Level::best(), Precision::Bf16);
+    let (unwanted, wanted) = (request(21, 43, 1), request(0, 7, 1));
+    let mut worker = model.worker();
+    worker.join(1, unwanted).expect("there is room");
+    worker.join(2, wanted.clone()).expect("there is room");
+    worker.advance();
+    assert!(worker.leave(1) && !worker.leave(1));
+    let mut answers = Vec::new();
+    while !worker.is_idle() {
+        answers.extend(worker.advance());
+    }
+    assert_eq!(answers, [(2, model.worker().recognize(&wanted))]);
 }

@@ -1,10 +1,15 @@
-//! The child's side: reads frames, recognises on a thread a slot, writes frames. No files, database or sockets.
+//! The child's side: reads frames, lets recognisers work, writes frames. No files, database or sockets.
+//!
+//! ```text
+//! frames ─► desk: windows by urgency ─► recognisers, a thread each ─► frames
+//! ```
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::frame::{self, Frame, FrameError, Hello, PROTOCOL, Ready};
+use crate::speech::schedule::Queue;
 use crate::speech::{RecognizeError, Recognizer, Request};
 
 /// Why the conversation is over.
@@ -18,10 +23,8 @@ pub enum End {
     Garbled(FrameError),
 }
 
-/// What was loaded: a line about what computes, and one recogniser a slot.
+/// What was loaded: a line about what computes, and the recognisers, a thread each.
 pub type Loaded<R> = (String, Vec<R>);
-
-type Queue = Arc<Mutex<Receiver<(u64, Request)>>>;
 
 /// Talks with the parent until one of them ends it; `load` makes the recognisers a hello asks for.
 pub fn serve<R, L>(mut input: impl Read, output: impl Write + Send + 'static, load: L) -> End
@@ -42,15 +45,13 @@ where
             return End::Gone;
         }
     };
-    let (tasks, queue) = sync_channel(hello.slots());
-    let queue = Arc::new(Mutex::new(queue));
-    let workers: Vec<_> = recognizers
-        .into_iter()
-        .map(|recognizer| spawn(recognizer, Arc::clone(&queue), Arc::clone(&output), hello.backend.batch()))
-        .collect();
+    // A window of each of the three urgencies in every slot.
+    let desk = Arc::new(Desk::new(3 * hello.slots()));
+    let start = |recognizer| spawn(recognizer, Arc::clone(&desk), Arc::clone(&output));
+    let workers: Vec<_> = recognizers.into_iter().map(start).collect();
     tell(&output, &Frame::Ready(Ready { protocol: PROTOCOL, backend }));
-    let end = listen(&mut input, &output, &tasks);
-    drop(tasks);
+    let end = listen(&mut input, &output, &desk);
+    desk.close();
     if matches!(end, End::Stopped) {
         for worker in workers {
             // A worker that panicked has said so on standard error; the parent sees its window unanswered.
@@ -67,13 +68,18 @@ fn checked(hello: &Hello) -> Result<(), String> {
     }
 }
 
-fn listen(input: &mut impl Read, output: &Arc<Mutex<impl Write>>, tasks: &SyncSender<(u64, Request)>) -> End {
+fn listen(input: &mut impl Read, output: &Mutex<impl Write>, desk: &Desk) -> End {
     loop {
         match frame::read(input) {
             Ok(Some(Frame::Recognize(id, request))) => {
-                if let Err(TrySendError::Full(_)) = tasks.try_send((id, request)) {
+                if !desk.put(id, request) {
                     let error = RecognizeError::BadRequest("more windows than slots".to_owned());
                     tell(output, &Frame::Failed(id, error));
+                }
+            }
+            Ok(Some(Frame::Cancel(id))) => {
+                if desk.cancel(id) {
+                    tell(output, &Frame::Failed(id, RecognizeError::Cancelled));
                 }
             }
             Ok(Some(Frame::Ping(id))) => tell(output, &Frame::Pong(id)),
@@ -86,148 +92,119 @@ fn listen(input: &mut impl Read, output: &Arc<Mutex<impl Write>>, tasks: &SyncSe
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the engine child computes on one thread a slot")]
+/// Where windows wait for a recogniser.
+struct Desk {
+    state: Mutex<Waiting>,
+    changed: Condvar,
+    windows_max: usize,
+}
+
+#[derive(Default)]
+struct Waiting {
+    queue: Queue<(u64, Request)>,
+    /// Windows a recogniser has, and whether the parent still wants them.
+    wanted: HashMap<u64, bool>,
+    closed: bool,
+}
+
+impl Desk {
+    fn new(windows_max: usize) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), windows_max }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a window in; tells whether there was room.
+    fn put(&self, id: u64, request: Request) -> bool {
+        let mut state = self.state();
+        let room = state.queue.len() < self.windows_max;
+        if room {
+            state.queue.push(request.due, (id, request));
+            self.changed.notify_one();
+        }
+        room
+    }
+
+    /// Forgets a window; tells whether it was still waiting here. One at work leaves at the next step.
+    fn cancel(&self, id: u64) -> bool {
+        let mut state = self.state();
+        if let Some(wanted) = state.wanted.get_mut(&id) {
+            *wanted = false;
+        }
+        state.queue.take(|_, (waiting, _)| *waiting == id).is_some()
+    }
+
+    fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Returns the most urgent window there is room for; waits for one if `idle`. `None` = nothing for now, or closed.
+    fn take(&self, idle: bool, has_room: impl Fn(&Request) -> bool) -> Option<(u64, Request)> {
+        let mut state = self.state();
+        loop {
+            if let Some((id, request)) = state.queue.take(|_, (_, request)| has_room(request)) {
+                state.wanted.insert(id, true);
+                return Some((id, request));
+            }
+            if !idle || state.closed {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Returns the windows at work that nobody wants any more.
+    fn unwanted(&self) -> Vec<u64> {
+        let state = self.state();
+        state.wanted.iter().filter(|(_, wanted)| !**wanted).map(|(id, _)| *id).collect()
+    }
+
+    fn done(&self, id: u64) {
+        self.state().wanted.remove(&id);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the engine child computes on threads of its own")]
 fn spawn<R: Recognizer + 'static>(
     mut recognizer: R,
-    queue: Queue,
+    desk: Arc<Desk>,
     output: Arc<Mutex<impl Write + Send + 'static>>,
-    batch: u16,
 ) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
+        let answer = |id: u64, frame: Frame| {
+            desk.done(id);
+            tell(&output, &frame);
+        };
         loop {
-            let (ids, requests) = take(&queue, usize::from(batch));
-            if ids.is_empty() {
+            while let Some((id, request)) =
+                desk.take(recognizer.is_idle(), |request| recognizer.has_room(request))
+            {
+                if let Err(error) = recognizer.join(id, request) {
+                    answer(id, Frame::Failed(id, error));
+                }
+            }
+            if recognizer.is_idle() {
                 return;
             }
-            for (id, answer) in ids.into_iter().zip(recognizer.recognize_batch(&requests)) {
-                let answer =
-                    answer.map_or_else(|error| Frame::Failed(id, error), |found| Frame::Done(id, found));
-                tell(&output, &answer);
+            for id in desk.unwanted().into_iter().filter(|id| recognizer.leave(*id)).collect::<Vec<_>>() {
+                answer(id, Frame::Failed(id, RecognizeError::Cancelled));
+            }
+            for (id, result) in recognizer.advance() {
+                let failed = |error| Frame::Failed(id, error);
+                answer(id, result.map_or_else(failed, |found| Frame::Done(id, found)));
             }
         }
     })
 }
 
-/// Waits for a window and takes what else is there, up to `batch`; nothing once the parent said stop.
-fn take(queue: &Queue, batch: usize) -> (Vec<u64>, Vec<Request>) {
-    // The lock is held while waiting: workers take turns, and the one that waits longest is next.
-    let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-    let first = queue.recv().ok();
-    let more = std::iter::from_fn(|| queue.try_recv().ok());
-    first.into_iter().chain(more.take(batch - 1)).unzip()
-}
-
 /// Writes a frame; a parent that cannot read any more is gone, and its end of the input tells so too.
-fn tell(output: &Arc<Mutex<impl Write>>, frame: &Frame) {
+fn tell(output: &Mutex<impl Write>, frame: &Frame) {
     let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
     let _ = frame::write(&mut *output, frame);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::speech::{Backend, Effort, Language, Recognition};
-
-    /// Answers with the number of samples as its language.
-    struct Counter;
-
-    impl Recognizer for Counter {
-        fn recognize(&mut self, request: &Request) -> Result<Recognition, RecognizeError> {
-            Ok(Recognition { language: request.samples.len().to_string(), pieces: vec![], passes: 1 })
-        }
-    }
-
-    /// A pipe end that both sides of a test can hold.
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("no test panics while writing").write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn hello() -> Frame {
-        Frame::Hello(Hello {
-            protocol: PROTOCOL,
-            model: "m.bin".into(),
-            sha256: String::new(),
-            backend: Backend::Whisper,
-            workers: 2,
-        })
-    }
-
-    fn recognize(id: u64, samples: usize) -> Frame {
-        let effort = Effort { beam: 1, temperature: 0.0, audio_ctx: 64, tokens_max: 8 };
-        let request = Request { samples: vec![0.0; samples], language: Language::Ja, prompt: vec![], effort };
-        Frame::Recognize(id, request)
-    }
-
-    /// Plays a parent's frames to a child and returns how it ended and what it said.
-    fn play(frames: &[Frame], loaded: Result<(), String>) -> (End, Vec<Frame>) {
-        let mut input = Vec::new();
-        for frame in frames {
-            frame::write(&mut input, frame).expect("memory is never full");
-        }
-        let output = Shared::default();
-        let load = |hello: &Hello| {
-            let recognizers = (0..hello.workers).map(|_| Counter).collect();
-            loaded.map(|()| ("scripted".to_owned(), recognizers))
-        };
-        let end = serve(input.as_slice(), output.clone(), load);
-        let said = output.0.lock().expect("every worker is done").clone();
-        let mut said = said.as_slice();
-        let mut frames = Vec::new();
-        while let Some(frame) = frame::read(&mut said).expect("a child writes whole frames") {
-            frames.push(frame);
-        }
-        (end, frames)
-    }
-
-    #[test]
-    fn a_stop_is_obeyed_after_every_window_is_answered() {
-        let (end, mut said) = play(&[hello(), recognize(4, 100), recognize(5, 200), Frame::Stop], Ok(()));
-        assert!(matches!(end, End::Stopped));
-        assert!(matches!(said.remove(0), Frame::Ready(_)));
-        let mut answers: Vec<(u64, String)> = said
-            .into_iter()
-            .map(|frame| match frame {
-                Frame::Done(id, recognition) => (id, recognition.language),
-                other => panic!("unexpected {other:?}"),
-            })
-            .collect();
-        answers.sort();
-        assert_eq!(answers, [(4, "100".to_owned()), (5, "200".to_owned())]);
-    }
-
-    #[test]
-    fn a_model_that_cannot_be_loaded_is_said_and_nothing_else() {
-        let (end, said) = play(&[hello(), recognize(4, 100)], Err("wrong sha256".to_owned()));
-        assert!(matches!(end, End::Gone));
-        assert_eq!(said, [Frame::Unfit("wrong sha256".to_owned())]);
-    }
-
-    #[test]
-    fn a_ping_is_answered_while_windows_wait() {
-        let (_, said) = play(&[hello(), Frame::Ping(9), Frame::Stop], Ok(()));
-        assert!(said.contains(&Frame::Pong(9)));
-    }
-
-    #[test]
-    fn a_parent_that_is_gone_ends_the_child_at_once() {
-        let (end, _) = play(&[hello()], Ok(()));
-        assert!(matches!(end, End::Gone));
-    }
-
-    #[test]
-    fn garbage_ends_the_child_with_an_error() {
-        let end = serve([9, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0, 0, 0].as_slice(), Vec::new(), |_| {
-            Ok((String::new(), vec![Counter]))
-        });
-        assert!(matches!(end, End::Garbled(FrameError::Kind(77))));
-    }
-}
+mod tests;

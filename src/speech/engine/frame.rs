@@ -10,10 +10,11 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
+use crate::speech::schedule::Due;
 use crate::speech::{Backend, Effort, Language, Recognition, RecognizeError, Request};
 
 /// Number of this protocol; both sides must have the same.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// Longest frame: 30 s of f32 are 1.92 MB.
 pub const FRAME_BYTES_MAX: usize = 2 << 20;
 /// Bytes of kind and id.
@@ -30,14 +31,14 @@ pub struct Hello {
     pub sha256: String,
     /// Which recogniser to use.
     pub backend: Backend,
-    /// Workers, one thread each.
-    pub workers: u16,
+    /// Threads that compute.
+    pub threads: u16,
 }
 
 impl Hello {
-    /// Returns how many windows the child may have at once.
+    /// Returns how many windows of one urgency the child may have at once.
     pub fn slots(&self) -> usize {
-        usize::from(self.workers) * usize::from(self.backend.batch())
+        usize::from(self.threads) * usize::from(self.backend.windows_per_thread())
     }
 }
 
@@ -65,6 +66,8 @@ pub enum Frame {
     Done(u64, Recognition),
     /// Child: there is none.
     Failed(u64, RecognizeError),
+    /// Parent: nobody wants this window any more; it is answered with [`RecognizeError::Cancelled`], if at all.
+    Cancel(u64),
     /// Parent: are you there?
     Ping(u64),
     /// Child: yes. It proves the pipe, not the workers.
@@ -100,6 +103,7 @@ struct Question {
     language: Language,
     prompt: Vec<u32>,
     effort: Effort,
+    due: Due,
     samples: usize,
 }
 
@@ -141,6 +145,7 @@ fn encode(frame: &Frame) -> Vec<u8> {
         Frame::Ping(id) => (7, *id, Vec::new()),
         Frame::Pong(id) => (8, *id, Vec::new()),
         Frame::Stop => (9, 0, Vec::new()),
+        Frame::Cancel(id) => (10, *id, Vec::new()),
     };
     let mut bytes = Vec::with_capacity(4 + HEAD_BYTES + payload.len());
     bytes.extend(((HEAD_BYTES + payload.len()) as u32).to_le_bytes());
@@ -164,6 +169,7 @@ fn decode(body: &[u8]) -> Result<Frame, FrameError> {
         7 => Ok(Frame::Ping(id)),
         8 => Ok(Frame::Pong(id)),
         9 => Ok(Frame::Stop),
+        10 => Ok(Frame::Cancel(id)),
         unknown => Err(FrameError::Kind(unknown)),
     }
 }
@@ -185,6 +191,7 @@ fn question(request: &Request) -> Vec<u8> {
         language: request.language,
         prompt: request.prompt.clone(),
         effort: request.effort,
+        due: request.due,
         samples: request.samples.len(),
     });
     payload.push(b'\n');
@@ -201,8 +208,8 @@ fn request(payload: &[u8]) -> Result<Request, FrameError> {
     }
     let samples =
         sound.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes"))).collect();
-    let Question { language, prompt, effort, .. } = question;
-    Ok(Request { samples, language, prompt, effort })
+    let Question { language, prompt, effort, due, .. } = question;
+    Ok(Request { samples, language, prompt, effort, due })
 }
 
 #[cfg(test)]
@@ -210,6 +217,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::speech::schedule::Urgency;
 
     fn frames() -> Vec<Frame> {
         let effort = Effort { beam: 5, temperature: 0.25, audio_ctx: 640, tokens_max: 96 };
@@ -218,6 +226,7 @@ mod tests {
             language: Language::Ja,
             prompt: vec![1, 50_000],
             effort,
+            due: Due { urgency: Urgency::Final, by_ms: 1_500 },
         };
         vec![
             Frame::Hello(Hello {
@@ -225,7 +234,7 @@ mod tests {
                 model: "m.bin".into(),
                 sha256: "ab".into(),
                 backend: Backend::Native,
-                workers: 2,
+                threads: 2,
             }),
             Frame::Ready(Ready { protocol: 1, backend: "AVX2 = 1".into() }),
             Frame::Unfit("no such file".into()),
@@ -235,6 +244,7 @@ mod tests {
             Frame::Ping(u64::MAX),
             Frame::Pong(0),
             Frame::Stop,
+            Frame::Cancel(7),
         ]
     }
 

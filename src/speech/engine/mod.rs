@@ -29,6 +29,10 @@ pub use self::supervise::{Health, Patience};
 use super::{Backend, Recognition, RecognizeError, Request};
 use crate::clock::Mono;
 
+/// Frames for the child besides windows: cancellations and a ping. One that finds no room is not sent; a window that is
+/// not cancelled is answered.
+const CANCELS_MAX: usize = 16;
+
 /// Windows that may wait besides those being recognised: 8 × 28 s of f32 are 14 MB.
 const WAITING_MAX: usize = 8;
 
@@ -68,14 +72,15 @@ pub struct EngineSettings {
     pub sha256: String,
     /// Which recogniser to use.
     pub backend: Backend,
-    /// Workers, one thread each.
-    pub workers: u16,
+    /// Threads that compute.
+    pub threads: u16,
     /// How long things may take.
     pub patience: Patience,
 }
 
 enum Event {
     Submit(u64, Request),
+    Cancel(u64),
     Said { child: u64, frame: Frame },
     Died { child: u64, cause: String },
     Stop,
@@ -103,7 +108,7 @@ impl Handle {
     /// Starts the child; windows may be submitted at once and wait until the model is loaded.
     pub fn start(settings: EngineSettings, clock: fn() -> Mono) -> Self {
         let hello = hello(&settings);
-        let capacity = hello.slots() + WAITING_MAX;
+        let capacity = 3 * hello.slots() + WAITING_MAX;
         // Frames of a child are at most its answers, its ready and a pong; the rest is room to breathe.
         let (events, inbox) = sync_channel(2 * capacity + 8);
         let (outbox, answers) = sync_channel(capacity);
@@ -147,11 +152,17 @@ impl Handle {
             }
             Err(refused) => match refused.0 {
                 Event::Submit(_, request) => Err((over("its supervisor is gone"), request)),
-                Event::Said { .. } | Event::Died { .. } | Event::Stop => {
+                Event::Cancel(_) | Event::Said { .. } | Event::Died { .. } | Event::Stop => {
                     unreachable!("a submission was sent")
                 }
             },
         }
+    }
+
+    /// Says that nobody wants this window any more; it is answered all the same, at once or when it is done.
+    pub fn cancel(&self, id: u64) {
+        // Without a supervisor nothing is answered any more, and `health` says so.
+        let _ = self.events.send(Event::Cancel(id));
     }
 
     /// Waits for the next answer, at most `patience`; `None` if there was none.
@@ -189,7 +200,7 @@ fn hello(settings: &EngineSettings) -> Hello {
         model: settings.model.clone(),
         sha256: settings.sha256.clone(),
         backend: settings.backend,
-        workers: settings.workers,
+        threads: settings.threads,
     }
 }
 
@@ -224,6 +235,7 @@ impl Keeper {
             let wait = supervisor.next_due().map_or(Duration::from_secs(3600), |due| due.since(now));
             let actions = match inbox.recv_timeout(wait) {
                 Ok(Event::Submit(id, request)) => supervisor.submit((self.clock)(), id, request),
+                Ok(Event::Cancel(id)) => supervisor.cancel(id),
                 Ok(Event::Said { child, frame }) if child == self.children => {
                     supervisor.hear((self.clock)(), frame)
                 }
@@ -271,7 +283,7 @@ impl Keeper {
     fn spawn_child(&mut self) -> std::io::Result<()> {
         self.bury();
         let (process, pipes) = Process::start(&self.settings.program, &self.settings.arguments)?;
-        let (frames, to_write) = sync_channel(self.hello.slots() + 4);
+        let (frames, to_write) = sync_channel(3 * self.hello.slots() + CANCELS_MAX);
         let (child, events) = (self.children, self.events.clone());
         spawn(move || write_frames(pipes.input, &to_write));
         spawn(move || read_frames(pipes.output, pipes.messages, child, &events));

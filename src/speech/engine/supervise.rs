@@ -15,7 +15,8 @@ use std::time::Duration;
 use super::EngineError;
 use super::frame::{Frame, Hello, PROTOCOL};
 use crate::clock::Mono;
-use crate::speech::{Recognition, Request};
+use crate::speech::schedule::Queue;
+use crate::speech::{Recognition, RecognizeError, Request};
 
 /// Deaths of the child with one window alone in flight after which the window is given up.
 const LONE_DEATHS_MAX: u32 = 2;
@@ -108,7 +109,7 @@ pub struct Supervisor {
     hello: Hello,
     patience: Patience,
     state: State,
-    waiting: VecDeque<(u64, Window)>,
+    waiting: Queue<(u64, Window)>,
     suspects: VecDeque<(u64, Window)>,
     flying: BTreeMap<u64, Flight>,
     /// The latest deaths without an answer since, at most [`DEGRADED_DEATHS`].
@@ -126,7 +127,7 @@ impl Supervisor {
             hello,
             patience,
             state: State::Backoff { until: now },
-            waiting: VecDeque::new(),
+            waiting: Queue::default(),
             suspects: VecDeque::new(),
             flying: BTreeMap::new(),
             deaths: VecDeque::new(),
@@ -144,8 +145,19 @@ impl Supervisor {
         if let State::Over { cause } = &self.state {
             return vec![Action::Reply(id, Err(EngineError::Over { cause: cause.clone() }))];
         }
-        self.waiting.push_back((id, Window { request, lone_deaths: 0, suspect: false }));
+        self.waiting.push(request.due, (id, Window { request, lone_deaths: 0, suspect: false }));
         self.dispatch(now)
+    }
+
+    /// Learns that nobody wants a window any more; it is answered now, or by the child.
+    pub fn cancel(&mut self, id: u64) -> Vec<Action> {
+        if self.waiting.take(|_, (waiting, _)| *waiting == id).is_some() {
+            return vec![Action::Reply(id, Err(EngineError::Refused(RecognizeError::Cancelled)))];
+        }
+        match self.flying.contains_key(&id) {
+            true => vec![Action::Send(Frame::Cancel(id))],
+            false => Vec::new(),
+        }
     }
 
     /// Takes what the child said.
@@ -165,7 +177,7 @@ impl Supervisor {
                 }
                 Vec::new()
             }
-            Frame::Hello(_) | Frame::Recognize(..) | Frame::Ping(_) | Frame::Stop => {
+            Frame::Hello(_) | Frame::Recognize(..) | Frame::Cancel(_) | Frame::Ping(_) | Frame::Stop => {
                 self.kill(now, "the child said what only a parent says")
             }
         }
@@ -258,6 +270,7 @@ impl Supervisor {
         let Some(flight) = self.flying.remove(&id) else { return Vec::new() };
         self.forgive();
         self.learn_cost(&flight, now);
+        self.excuse_less_urgent(&flight, now);
         let mut actions = vec![Action::Reply(id, answer)];
         actions.extend(self.dispatch(now));
         actions
@@ -275,13 +288,20 @@ impl Supervisor {
                 Vec::new()
             };
         }
-        let free = self.hello.slots().saturating_sub(self.flying.len());
-        (0..free).filter_map(|_| self.fly(now, false)).collect()
+        std::iter::from_fn(|| self.fly(now, false)).collect()
     }
 
+    /// Sends the next window there is a slot for: every urgency has slots of its own, so that none waits for a lower one.
     fn fly(&mut self, now: Mono, suspect: bool) -> Option<Action> {
-        let queue = if suspect { &mut self.suspects } else { &mut self.waiting };
-        let (id, window) = queue.pop_front()?;
+        let (id, window) = if suspect {
+            self.suspects.pop_front()?
+        } else {
+            let (flying, slots) = (&self.flying, self.hello.slots());
+            self.waiting.take(|due, _| {
+                let beside = |flight: &&Flight| flight.window.request.due.urgency == due.urgency;
+                flying.values().filter(beside).count() < slots
+            })?
+        };
         let frame = Frame::Recognize(id, window.request.clone());
         let until = now + self.patience.window + self.predicted(&window.request) * 4;
         self.flying.insert(id, Flight { window, since: now, until });
@@ -299,6 +319,14 @@ impl Supervisor {
         self.cost_per_second = (1.0 - share) * self.cost_per_second + share * measured;
     }
 
+    /// Gives windows that stood still for a more urgent one the time it took.
+    fn excuse_less_urgent(&mut self, done: &Flight, now: Mono) {
+        let urgency = done.window.request.due.urgency;
+        for flight in self.flying.values_mut().filter(|flight| flight.window.request.due.urgency > urgency) {
+            flight.until = flight.until + now.since(done.since);
+        }
+    }
+
     fn kill(&mut self, now: Mono, cause: &str) -> Vec<Action> {
         let mut actions = vec![Action::Kill];
         actions.extend(self.child_died(now, cause));
@@ -308,7 +336,7 @@ impl Supervisor {
     fn end(&mut self, cause: String) -> Vec<Action> {
         let flying = std::mem::take(&mut self.flying).into_keys();
         let suspects = std::mem::take(&mut self.suspects).into_iter().map(|(id, _)| id);
-        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|(id, _)| id);
+        let waiting: Vec<u64> = self.waiting.drain().map(|(id, _)| id).collect();
         let over = |id| Action::Reply(id, Err(EngineError::Over { cause: cause.clone() }));
         let mut actions: Vec<Action> = flying.chain(suspects).chain(waiting).map(over).collect();
         actions.push(Action::Kill);

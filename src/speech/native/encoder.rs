@@ -1,7 +1,5 @@
 //! The encoder: log-mel frames to a sequence of states, and those to the keys and values the decoder looks at.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::kernels::{KeyValues, Level, Scratch, Tail, View, attention, linear};
 use super::mel::Mel;
 use super::team::Team;
@@ -44,9 +42,21 @@ pub struct Heard {
     pub layers: Vec<KeyValues>,
 }
 
-/// The caller asked to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stopped;
+/// Sound on its way through the encoder: it can be left between two stages, and gone on with later.
+pub struct Hearing {
+    mel: Mel,
+    /// Nothing before the first stage.
+    states: Vec<f32>,
+    /// Stages done: the front, then the layers.
+    done: usize,
+}
+
+impl Hearing {
+    /// Begins with nothing computed.
+    pub fn new(mel: Mel) -> Self {
+        Self { mel, states: Vec::new(), done: 0 }
+    }
+}
 
 impl Encoder {
     /// Reads the encoder and the decoder's key and value layers.
@@ -68,31 +78,30 @@ impl Encoder {
         })
     }
 
-    /// Returns keys and values for the decoder; `mel` has two frames for each position.
-    ///
-    /// Errors: [`Stopped`] if `stop` was set; it is looked at once per layer.
-    pub fn hear(&self, mel: &Mel, team: &mut Team, stop: &AtomicBool) -> Result<Heard, Stopped> {
-        let states = self.encode(mel, team, stop)?;
-        let mut layers: Vec<Option<KeyValues>> = self.cross.iter().map(|_| None).collect();
-        team.share(layers.iter_mut().zip(&self.cross), |(slot, cross), scratch| {
-            *slot = Some(cross.key_values(&states, self, scratch));
-        });
-        Ok(Heard { layers: layers.into_iter().flatten().collect() })
+    /// Does one stage more, about one layer; returns keys and values for the decoder after the last.
+    pub fn advance(&self, hearing: &mut Hearing, team: &mut Team) -> Option<Heard> {
+        match hearing.done {
+            0 => hearing.states = self.front(&hearing.mel, team),
+            done if done <= self.layers.len() => self.layers[done - 1].apply(&mut hearing.states, self, team),
+            _ => return Some(self.heard(&self.normal(&hearing.states, team), team)),
+        }
+        hearing.done += 1;
+        None
     }
 
-    /// Returns the encoder's states, one row per position.
-    pub fn encode(&self, mel: &Mel, team: &mut Team, stop: &AtomicBool) -> Result<Vec<f32>, Stopped> {
-        let mut states = self.front(mel, team);
-        for layer in &self.layers {
-            if stop.load(Ordering::Relaxed) {
-                return Err(Stopped);
-            }
-            layer.apply(&mut states, self, team);
-        }
+    fn normal(&self, states: &[f32], team: &mut Team) -> Vec<f32> {
         let mut out = vec![0.0; states.len()];
         let chunk = ROWS * self.width;
         team.share(states.chunks(chunk).zip(out.chunks_mut(chunk)), |(x, out), _| self.norm.apply(x, out));
-        Ok(out)
+        out
+    }
+
+    fn heard(&self, states: &[f32], team: &mut Team) -> Heard {
+        let mut layers: Vec<Option<KeyValues>> = self.cross.iter().map(|_| None).collect();
+        team.share(layers.iter_mut().zip(&self.cross), |(slot, cross), scratch| {
+            *slot = Some(cross.key_values(states, self, scratch));
+        });
+        Heard { layers: layers.into_iter().flatten().collect() }
     }
 
     /// Two convolutions, the second of which halves the number of frames, and the positions.

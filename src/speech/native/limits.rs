@@ -16,7 +16,7 @@ const STAMPS: u32 = 1_501;
 ///
 /// Errors: [`RecognizeError::BadRequest`].
 pub fn check(request: &Request, audio_ctx_max: usize, specials: Specials) -> Result<(), RecognizeError> {
-    let Request { samples, prompt, effort, language: _ } = request;
+    let Request { samples, prompt, effort, language: _, due: _ } = request;
     let audio_ctx = usize::from(effort.audio_ctx);
     if !(SAMPLES_MIN..=REQUEST_SAMPLES_MAX).contains(&samples.len()) {
         return refuse(format!("{} samples, {SAMPLES_MIN} to {REQUEST_SAMPLES_MAX} allowed", samples.len()));

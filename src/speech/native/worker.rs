@@ -1,15 +1,15 @@
-//! One worker: takes windows in, steps them together, hands texts out.
+//! One worker: takes windows in, listens to them, steps them together, hands texts out.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::audio::MediaTime;
-use crate::speech::{Language, Recognition, RecognizeError, Recognizer, Request};
+use crate::speech::schedule::{Due, Urgency};
+use crate::speech::{Answer, Language, Recognition, RecognizeError, Recognizer, Request};
 
 use super::Shared;
 use super::align::{self, Head};
 use super::decoder::Work;
-use super::encoder::Heard;
+use super::encoder::{Heard, Hearing};
 use super::kernels::Scratch;
 use super::limits;
 use super::pieces::pieces;
@@ -17,8 +17,12 @@ use super::search::Plan;
 use super::session::{self, Outcome, Task, Window};
 use super::team::Team;
 
-/// Most windows stepped together by [`Worker::recognize_batch`]: more no longer makes a step cheaper per window.
-const WINDOWS_MAX: usize = 8;
+/// Hypotheses stepped together on one thread: two blocks of rows of the fastest kernels; more make a step no cheaper
+/// per row.
+const ROWS_MAX: usize = 32;
+
+/// Most windows on their way on one thread: each holds its keys and values, up to 18 MB with base.
+const WINDOWS_MAX: usize = 12;
 
 /// Most loud frames of 10 ms a text may leave behind its last timestamp: with fewer it may end, with more it goes on.
 ///
@@ -30,10 +34,18 @@ const SEED: u64 = 0x6769_6a69_726f_6b75;
 
 /// A window on its way, and what its result needs.
 struct Guest {
-    ticket: u64,
-    window: Window,
+    id: u64,
+    due: Due,
+    rows: usize,
     end_ms: u64,
-    passes: u32,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Samples wait for the encoder, or are inside it.
+    Hearing { hearing: Hearing, task: Task },
+    /// Text is being written.
+    Writing(Box<Window>),
 }
 
 /// What came of one window, with what the model itself thought of it.
@@ -51,111 +63,123 @@ pub struct Reading {
     pub begins_ms: Vec<u64>,
 }
 
-/// Recognises requests, alone or several together.
+/// Recognises windows side by side, those of the highest urgency first.
 ///
-/// State: windows [join](Worker::join), are taken on by each [step](Worker::step), and leave when they have ended.
-/// Nothing else is kept from one request to the next.
+/// A window of higher urgency that joins is not kept waiting: less urgent ones stand still between two layers of the
+/// encoder or two tokens, and lose nothing.
 pub struct Worker {
     shared: Arc<Shared>,
     team: Team,
     works: Vec<Work>,
     guests: Vec<Guest>,
-    cancel: Arc<AtomicBool>,
 }
 
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, threads: usize) -> Self {
         let team = Team::new(threads);
         let works = (0..team.threads()).map(|_| Work::default()).collect();
-        Self { shared, team, works, guests: Vec::new(), cancel: Arc::new(AtomicBool::new(false)) }
+        Self { shared, team, works, guests: Vec::new() }
     }
 
-    /// Returns the flag that ends all requests of this worker early once set; whoever sets it also clears it.
-    pub fn cancel_flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.cancel)
-    }
-
-    /// Returns how many windows are on their way.
-    pub fn joined(&self) -> usize {
-        self.guests.len()
-    }
-
-    /// Listens to a request and lets its window join; `ticket` names it when it leaves.
+    /// Takes the most urgent windows a little further: one layer of the encoder for one of them, or one token for all.
     ///
-    /// Blocks for one run of the encoder. Errors: see [`RecognizeError`]; other windows are not touched.
-    pub fn join(&mut self, ticket: u64, request: &Request) -> Result<(), RecognizeError> {
-        let shared = Arc::clone(&self.shared);
-        limits::check(request, shared.audio_ctx_max, shared.rules.specials())?;
-        let mel = shared.front.frames(&request.samples, 2 * usize::from(request.effort.audio_ctx));
-        let heard = shared.encoder.hear(&mel, &mut self.team, &self.cancel);
-        let heard = heard.map_err(|_| RecognizeError::Cancelled)?;
-        // Timestamps count positions, two frames each.
-        let end = shared.rules.specials().first_timestamp + mel.end_without(LOST_FRAMES_MAX) as u32 / 2;
-        let window = Window::new(heard, task(request, &shared, end), &shared.rules, &shared.decoder);
-        let end_ms = MediaTime::from_sample(request.samples.len() as u64).ms();
-        self.guests.push(Guest { ticket, window, end_ms, passes: 1 });
-        Ok(())
-    }
-
-    /// Drops one window without a result.
-    pub fn leave(&mut self, ticket: u64) {
-        self.guests.retain(|guest| guest.ticket != ticket);
-    }
-
-    /// Takes every window one token further and returns those that have ended, in the order they joined.
-    ///
-    /// Errors: after a set [cancel flag](Worker::cancel_flag) every window leaves with [`RecognizeError::Cancelled`].
-    pub fn step(&mut self) -> Vec<(u64, Result<Reading, RecognizeError>)> {
-        if self.cancel.load(Ordering::Relaxed) {
-            let cancelled = |guest: Guest| (guest.ticket, Err(RecognizeError::Cancelled));
-            return self.guests.drain(..).map(cancelled).collect();
+    /// Shape: those that have ended, in the order they joined.
+    pub fn step(&mut self) -> Vec<(u64, Reading)> {
+        let Some(urgency) = self.guests.iter().map(|guest| guest.due.urgency).min() else {
+            return Vec::new();
+        };
+        let hearing =
+            |guest: &&mut Guest| guest.due.urgency == urgency && matches!(guest.stage, Stage::Hearing { .. });
+        match self.guests.iter_mut().filter(hearing).min_by_key(|guest| guest.due) {
+            Some(guest) => guest.hear(&self.shared, &mut self.team),
+            None => self.write(urgency),
         }
-        let share = self.guests.len().div_ceil(self.team.threads()).max(1);
-        let shared = &self.shared;
-        let parts = self.guests.chunks_mut(share).zip(&mut self.works);
-        self.team.share(parts, |(guests, work), scratch| {
-            let mut windows: Vec<&mut Window> = guests.iter_mut().map(|guest| &mut guest.window).collect();
-            session::step(&mut windows, &shared.decoder, &shared.rules, work, scratch);
-        });
-        let ended: Vec<Guest> = self.guests.extract_if(.., |guest| guest.window.has_ended()).collect();
+        let ended: Vec<Guest> = self.guests.extract_if(.., |guest| guest.has_ended()).collect();
         let scratch = self.team.scratch();
-        ended.into_iter().map(|guest| (guest.ticket, Ok(reading(guest, shared, scratch)))).collect()
+        ended.into_iter().filter_map(|guest| guest.leave(&self.shared, scratch)).collect()
     }
 
-    /// Reads several requests, up to 8 at a time side by side; one result per request, in their order.
-    ///
-    /// Range: each result is the same as if its request had come alone.
-    pub fn read_batch(&mut self, requests: &[Request]) -> Vec<Result<Reading, RecognizeError>> {
-        let mut results: Vec<_> = requests.iter().map(|_| Err(RecognizeError::Cancelled)).collect();
-        let mut waiting = requests.iter().enumerate();
-        loop {
-            while self.joined() < WINDOWS_MAX {
-                let Some((index, request)) = waiting.next() else { break };
-                if let Err(error) = self.join(index as u64, request) {
-                    results[index] = Err(error);
-                }
-            }
-            if self.joined() == 0 {
-                return results;
-            }
-            for (ticket, result) in self.step() {
-                results[ticket as usize] = result;
-            }
-        }
-    }
-
-    /// Recognises several requests; see [`Worker::read_batch`].
-    pub fn recognize_batch(&mut self, requests: &[Request]) -> Vec<Result<Recognition, RecognizeError>> {
-        let readings = self.read_batch(requests).into_iter();
-        readings.map(|reading| reading.map(|reading| reading.recognition)).collect()
+    /// Takes every text of one urgency one token further, a share of them on each thread.
+    fn write(&mut self, urgency: Urgency) {
+        let mut windows: Vec<&mut Window> =
+            self.guests.iter_mut().filter_map(|guest| guest.writing(urgency)).collect();
+        let share = windows.len().div_ceil(self.team.threads()).max(1);
+        let shared = &self.shared;
+        let parts = windows.chunks_mut(share).zip(&mut self.works);
+        self.team.share(parts, |(windows, work), scratch| {
+            session::step(windows, &shared.decoder, &shared.rules, work, scratch);
+        });
     }
 }
 
 impl Recognizer for Worker {
-    fn recognize(&mut self, request: &Request) -> Result<Recognition, RecognizeError> {
-        let mut results = self.recognize_batch(std::slice::from_ref(request));
-        results.pop().expect("one request gives one result")
+    fn has_room(&self, request: &Request) -> bool {
+        // Less urgent windows stand still meanwhile: they take no room but memory.
+        let beside = || self.guests.iter().filter(|guest| guest.due.urgency == request.due.urgency);
+        let rows = beside().map(|guest| guest.rows).sum::<usize>() + rows(request);
+        let threads = self.team.threads();
+        self.guests.is_empty() || (rows <= ROWS_MAX * threads && beside().count() < WINDOWS_MAX * threads)
     }
+
+    fn join(&mut self, id: u64, request: Request) -> Result<(), RecognizeError> {
+        let shared = &self.shared;
+        limits::check(&request, shared.audio_ctx_max, shared.rules.specials())?;
+        let mel = shared.front.frames(&request.samples, 2 * usize::from(request.effort.audio_ctx));
+        // Timestamps count positions, two frames each.
+        let end = shared.rules.specials().first_timestamp + mel.end_without(LOST_FRAMES_MAX) as u32 / 2;
+        let stage = Stage::Hearing { hearing: Hearing::new(mel), task: task(&request, shared, end) };
+        let end_ms = MediaTime::from_sample(request.samples.len() as u64).ms();
+        self.guests.push(Guest { id, due: request.due, rows: rows(&request), end_ms, stage });
+        Ok(())
+    }
+
+    fn leave(&mut self, id: u64) -> bool {
+        let before = self.guests.len();
+        self.guests.retain(|guest| guest.id != id);
+        self.guests.len() < before
+    }
+
+    fn is_idle(&self) -> bool {
+        self.guests.is_empty()
+    }
+
+    fn advance(&mut self) -> Vec<Answer> {
+        self.step().into_iter().map(|(id, reading)| (id, Ok(reading.recognition))).collect()
+    }
+}
+
+impl Guest {
+    fn has_ended(&self) -> bool {
+        matches!(&self.stage, Stage::Writing(window) if window.has_ended())
+    }
+
+    /// Returns its text on the way, if it has one and the urgency asked for.
+    fn writing(&mut self, urgency: Urgency) -> Option<&mut Window> {
+        match &mut self.stage {
+            Stage::Writing(window) if self.due.urgency == urgency => Some(window),
+            Stage::Writing(_) | Stage::Hearing { .. } => None,
+        }
+    }
+
+    fn hear(&mut self, shared: &Shared, team: &mut Team) {
+        let Stage::Hearing { hearing, task } = &mut self.stage else { return };
+        if let Some(heard) = shared.encoder.advance(hearing, team) {
+            let window = Window::new(heard, task.clone(), &shared.rules, &shared.decoder);
+            self.stage = Stage::Writing(Box::new(window));
+        }
+    }
+
+    fn leave(self, shared: &Shared, scratch: &mut Scratch) -> Option<(u64, Reading)> {
+        match self.stage {
+            Stage::Writing(window) => Some((self.id, reading(*window, self.end_ms, shared, scratch))),
+            Stage::Hearing { .. } => None,
+        }
+    }
+}
+
+/// Hypotheses a request keeps side by side.
+fn rows(request: &Request) -> usize {
+    if request.effort.temperature > 0.0 { 1 } else { usize::from(request.effort.beam) }
 }
 
 fn task(request: &Request, shared: &Shared, end: u32) -> Task {
@@ -175,15 +199,14 @@ fn task(request: &Request, shared: &Shared, end: u32) -> Task {
     Task { language, previous: request.prompt.clone(), plan }
 }
 
-fn reading(guest: Guest, shared: &Shared, scratch: &mut Scratch) -> Reading {
-    let Guest { window, end_ms, passes, .. } = guest;
+fn reading(window: Window, end_ms: u64, shared: &Shared, scratch: &mut Scratch) -> Reading {
     let (heard, Outcome { language, text, no_speech }) = window.finish();
     let begins_ms = match &shared.alignment {
         Some(heads) => begins_ms(&heard, language, &text.tokens, end_ms, heads, (shared, scratch)),
         None => Vec::new(),
     };
     let language = shared.rules.specials().language_code(language).unwrap_or("ja").to_owned();
-    let recognition = Recognition { language, pieces: pieces(&text, &shared.tokenizer, end_ms), passes };
+    let recognition = Recognition { language, pieces: pieces(&text, &shared.tokenizer, end_ms), passes: 1 };
     Reading { recognition, mean_log_prob: text.mean_log_prob(), tokens: text.tokens, no_speech, begins_ms }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::speech::Due;
 
 fn text(id: u32) -> Mark {
     Mark::Text(Token { id, bytes: vec![b'a'], log_prob: -0.1 })
@@ -16,6 +17,7 @@ fn request(samples: usize) -> Request {
         language: Language::Ja,
         prompt: Vec::new(),
         effort: Effort { beam: 1, temperature: 0.0, audio_ctx: 1472, tokens_max: 200 },
+        due: Due::BATCH,
     }
 }
 

@@ -1,6 +1,7 @@
 use super::super::frame::Ready;
 use super::*;
-use crate::speech::{Backend, Effort, Language};
+use crate::speech::schedule::Due;
+use crate::speech::{Backend, Effort, Language, Urgency};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -10,7 +11,7 @@ fn at(ms: u64) -> Mono {
 
 fn request() -> Request {
     let effort = Effort { beam: 1, temperature: 0.0, audio_ctx: 1_472, tokens_max: 100 };
-    Request { samples: vec![0.0; 16_000], language: Language::Ja, prompt: vec![], effort }
+    Request { samples: vec![0.0; 16_000], language: Language::Ja, prompt: vec![], effort, due: Due::BATCH }
 }
 
 fn hello() -> Hello {
@@ -19,7 +20,7 @@ fn hello() -> Hello {
         model: "m.bin".into(),
         sha256: String::new(),
         backend: Backend::Whisper,
-        workers: 2,
+        threads: 2,
     }
 }
 
@@ -227,4 +228,46 @@ fn every_window_is_answered_once_whatever_happens() {
         }
     }
     assert!(answers[..next as usize].iter().all(|count| *count == 1), "{answers:?}");
+}
+
+fn due(urgency: Urgency, by_ms: u64) -> Request {
+    Request { due: Due { urgency, by_ms }, ..request() }
+}
+
+#[test]
+fn a_final_flies_although_every_slot_for_batch_work_is_taken() {
+    let mut supervisor = up(&[0, 1, 2]);
+    assert_eq!(sent(&supervisor.submit(at(10), 3, due(Urgency::Final, 500))), [3]);
+    assert!(sent(&supervisor.submit(at(10), 4, due(Urgency::Batch, 0))).is_empty());
+}
+
+#[test]
+fn what_waits_flies_in_the_order_it_is_due() {
+    let mut supervisor = up(&[]);
+    for (id, by_ms) in [(0, 0), (1, 0), (2, 900), (3, 400)] {
+        supervisor.submit(at(0), id, due(Urgency::Partial, by_ms));
+    }
+    assert_eq!(sent(&supervisor.hear(at(10), done(0))), [3]);
+    assert_eq!(sent(&supervisor.hear(at(20), done(1))), [2]);
+}
+
+#[test]
+fn a_cancelled_window_is_answered_at_once_if_it_waits_and_by_the_child_if_it_flies() {
+    let mut supervisor = up(&[0, 1, 2]);
+    let cancelled = Err(EngineError::Refused(RecognizeError::Cancelled));
+    assert_eq!(supervisor.cancel(2), [Action::Reply(2, cancelled.clone())]);
+    assert_eq!(supervisor.cancel(0), [Action::Send(Frame::Cancel(0))]);
+    assert_eq!(supervisor.cancel(9), [], "nobody knows it");
+    let actions = supervisor.hear(at(10), Frame::Failed(0, RecognizeError::Cancelled));
+    assert_eq!(actions, [Action::Reply(0, cancelled)]);
+}
+
+#[test]
+fn a_batch_window_is_not_blamed_for_the_time_it_stood_still_for_a_final() {
+    let mut supervisor = up(&[0]);
+    let due_before = supervisor.next_due();
+    supervisor.submit(at(1_000), 1, due(Urgency::Final, 0));
+    supervisor.hear(at(4_000), done(1));
+    let limit = supervisor.flying[&0].until;
+    assert_eq!(limit.since(due_before.expect("a window flies")), 3 * SECOND);
 }
