@@ -55,3 +55,9 @@ def eight_hours(path, meeting):
     graph = "[0:a]aresample=16000,apad=whole_dur=3600[hour];[hour]aloop=loop=7:size=57600000[out]"
     command = ["ffmpeg", "-v", "error", "-y", "-i", meeting, "-filter_complex", graph, "-map", "[out]"]
     subprocess.run([*command, "-t", "28800", "-c:a", "libopus", "-b:a", "24k", path], check=True)
+
+
+def three_hours(path, meeting):
+    """The sample meeting again and again for three hours: somebody always speaks; Ogg Opus, by ffmpeg."""
+    command = ["ffmpeg", "-v", "error", "-y", "-stream_loop", "-1", "-i", meeting, "-t", "10800", "-ar", "16000"]
+    subprocess.run([*command, "-c:a", "libopus", "-b:a", "24k", path], check=True)
