@@ -113,7 +113,7 @@ pub struct Figures {
     pub step_alone_s: f64,
     /// One step of [`BATCH`], all threads.
     pub step_s: f64,
-    /// CPU time of one utterance of [`FINAL_S`], one thread.
+    /// One utterance of [`FINAL_S`] from sound to text, one thread.
     pub final_s: f64,
     /// What the machine has.
     pub machine: Machine,

@@ -125,7 +125,7 @@ fn numbers(out: &mut String, figures: &Figures, derived: &Derived) {
             derived.batch_tokens_per_s,
             100.0 * derived.batch_share
         ),
-        format!("10秒の発言の確定: CPU {:.2} 秒（1スレッド）", figures.final_s),
+        format!("10秒の発言の確定: {:.2} 秒（1スレッド）", figures.final_s),
     ];
     let _ = writeln!(out, "\n【測定値】{}", figures.model);
     for line in lines {
@@ -171,7 +171,7 @@ pub fn json(figures: &Figures) -> String {
         "decoder_alone_share_of_memory_bound": derived.alone_share,
         "decoder_batch_tokens_per_s": derived.batch_tokens_per_s,
         "decoder_batch_share_of_memory_bound": derived.batch_share,
-        "final_10s_cpu_s": figures.final_s,
+        "final_10s_s": figures.final_s,
         "recommended": recommended,
         "models": models,
     });
@@ -182,7 +182,7 @@ fn estimate(estimate: &Estimate) -> serde_json::Value {
     serde_json::json!({
         "model": estimate.shape.name,
         "hour_s": estimate.hour_s,
-        "final_10s_cpu_s": estimate.final_s,
+        "final_10s_s": estimate.final_s,
         "live_rooms": estimate.rooms,
         "memory_bytes": estimate.memory_bytes,
         "fits_in_memory": estimate.fits,

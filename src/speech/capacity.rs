@@ -91,7 +91,7 @@ pub struct Measured {
     pub encoder_s: f64,
     /// One step of the decoder over [`BATCH`] with all threads, seconds: a token for each window.
     pub step_s: f64,
-    /// CPU time of one utterance of [`FINAL_S`] from sound to text, greedy, on one thread, seconds.
+    /// One utterance of [`FINAL_S`] from sound to text, greedy, one thread on an idle core, seconds.
     pub final_s: f64,
 }
 
