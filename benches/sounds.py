@@ -57,7 +57,7 @@ def eight_hours(path, meeting):
     subprocess.run([*command, "-t", "28800", "-c:a", "libopus", "-b:a", "24k", path], check=True)
 
 
-def three_hours(path, meeting):
-    """The sample meeting again and again for three hours: somebody always speaks; Ogg Opus, by ffmpeg."""
-    command = ["ffmpeg", "-v", "error", "-y", "-stream_loop", "-1", "-i", meeting, "-t", "10800", "-ar", "16000"]
+def again_and_again(path, meeting, seconds):
+    """The sample meeting over and over: somebody always speaks; Ogg Opus, by ffmpeg."""
+    command = ["ffmpeg", "-v", "error", "-y", "-stream_loop", "-1", "-i", meeting, "-t", str(seconds), "-ar", "16000"]
     subprocess.run([*command, "-c:a", "libopus", "-b:a", "24k", path], check=True)
