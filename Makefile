@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup model build run test check fmt bench compare figures-transcribe fuzz clean
+.PHONY: help setup model build run test check fmt bench compare figures-transcribe figures-engine fuzz clean
 
 BIN := target/release/gijiroku
 SAMPLE := tests/fixtures/audio/sample_meeting.ogg
@@ -44,6 +44,9 @@ compare: model ## The same meeting by faster-whisper and by us, alternately
 
 figures-transcribe: model ## Measure every promised figure afresh
 	@benches/figures-transcribe.sh
+
+figures-engine: model ## Measure what our own engine promises: CPU, latency, memory, encoder, CER
+	@benches/figures-engine.sh
 
 fuzz: ## Fuzz the decoder for a minute (needs cargo-fuzz and clang)
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run decode -- -max_total_time=60

@@ -1,53 +1,19 @@
 """Prints one line a promised figure: `figure transcribe.NAME VALUE UNIT BAR ok|short`."""
 
+import functools
 import os
 import shutil
-import statistics
 import subprocess
-import sys
-import traceback
 
+import figures
 import measure
 import sounds
+from figures import ROUNDS, paired
 
-ROUNDS = int(os.environ.get("ROUNDS", "3"))
 NOTHING_SAID_S = 600
 
-
-def say(name, value, unit, bar, good, note=""):
-    shown = "none" if value is None else f"{value:.2f}"
-    print(f"figure transcribe.{name} {shown} {unit} {bar} {'ok' if good else 'short'}{'  # ' + note if note else ''}")
-    sys.stdout.flush()
-
-
-def guarded(measurement, *rows):
-    """A row that could not be measured says so; the others go on."""
-    try:
-        measurement()
-    except Exception as error:  # noqa: BLE001 - whatever went wrong is the row's answer
-        traceback.print_exc(file=sys.stderr)
-        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        for name, unit, bar in rows:
-            say(name, None, unit, bar, False, reason)
-
-
-def paired(mode, preset, *options):
-    """Ours and the peer in turn; returns the median ratio of CPU seconds and both error rates in percent."""
-    ratios, rates = [], {}
-    for turn in range(ROUNDS):
-        our_out, peer_out = measure.scratch(f"{preset}.json"), measure.scratch(f"{mode}.json")
-        both = [
-            lambda: measure.ours(measure.MEETING, our_out, "--preset", preset, *options),
-            lambda: measure.peer(measure.MEETING, peer_out, mode),
-        ]
-        if turn % 2:
-            peer, our = both[1](), both[0]()
-        else:
-            our, peer = both[0](), both[1]()
-        ratios.append(our["cpu_s"] / peer["cpu_s"])
-        rates = {"ours": measure.evaluate(our_out), "peer": measure.evaluate(peer_out)}
-    ours, peers = (100 * rates[who]["normalised"]["rate"] for who in ("ours", "peer"))
-    return statistics.median(ratios), ours, peers, rates["ours"]
+say = functools.partial(figures.say, "transcribe")
+guarded = functools.partial(figures.guarded, "transcribe")
 
 
 def against_beam():
@@ -73,19 +39,8 @@ def whisper_alone():
 
 
 def nothing_said():
-    worst, notes = 0, []
-    for kind in (sounds.silence, sounds.room_noise, sounds.music):
-        path, out = measure.scratch(f"{kind.__name__}.wav"), measure.scratch(f"{kind.__name__}.json")
-        sounds.write(path, kind(NOTHING_SAID_S))
-        measure.ours(path, out)
-        truth = measure.scratch("nobody.json")
-        with open(truth, "w", encoding="utf-8") as file:
-            file.write(f'{{"duration": {NOTHING_SAID_S}, "segments": []}}')
-        invented = measure.evaluate(out, truth)["invented"]
-        chars = invented["flagged_chars"] + invented["unflagged_chars"]
-        notes.append(f"{kind.__name__} {chars}")
-        worst = max(worst, chars)
-    say("invented_in_10_min", worst, "characters", "0", worst == 0, ", ".join(notes))
+    worst, notes = figures.invented(NOTHING_SAID_S)
+    say("invented_in_10_min", worst, "characters", "0", worst == 0, notes)
 
 
 def overhead():

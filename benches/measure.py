@@ -1,6 +1,6 @@
 """Runs whole programs and measures them: CPU seconds, wall time, resident memory of all their processes, CER.
 
-Shared by compare.sh and figures-transcribe.sh; needs nothing but python3.
+Shared by compare.sh, figures-transcribe.sh and figures-engine.sh; needs nothing but python3.
 """
 
 import json

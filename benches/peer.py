@@ -1,6 +1,8 @@
 """Transcribes one recording with faster-whisper and writes [{"start","end","text"}] in seconds.
 
-usage: peer.py AUDIO OUT.json beam5|greedy|batched-greedy MODEL_DIR
+usage: peer.py AUDIO OUT.json beam5|greedy|batched-greedy|batched8 MODEL_DIR
+
+batched8 is another name of batched-greedy: windows of the peer's own speech detector, eight at a time.
 """
 
 import json

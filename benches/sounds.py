@@ -55,3 +55,9 @@ def eight_hours(path, meeting):
     graph = "[0:a]aresample=16000,apad=whole_dur=3600[hour];[hour]aloop=loop=7:size=57600000[out]"
     command = ["ffmpeg", "-v", "error", "-y", "-i", meeting, "-filter_complex", graph, "-map", "[out]"]
     subprocess.run([*command, "-t", "28800", "-c:a", "libopus", "-b:a", "24k", path], check=True)
+
+
+def again_and_again(path, meeting, seconds):
+    """The sample meeting over and over: somebody always speaks; Ogg Opus, by ffmpeg."""
+    command = ["ffmpeg", "-v", "error", "-y", "-stream_loop", "-1", "-i", meeting, "-t", str(seconds), "-ar", "16000"]
+    subprocess.run([*command, "-c:a", "libopus", "-b:a", "24k", path], check=True)

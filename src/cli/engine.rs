@@ -4,8 +4,10 @@ use std::fs::File;
 use std::io::{stderr, stdin, stdout};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
+use super::bench;
 use crate::speech::engine::child::{End, Loaded, serve};
 use crate::speech::engine::frame::Hello;
 use crate::speech::native::{Native, NativeSettings};
@@ -62,10 +64,35 @@ fn load(hello: &Hello, die_of: Option<usize>) -> Result<Loaded<Doomed>, String> 
 fn native(hello: &Hello, weights: &[u8]) -> Result<Loaded<Box<dyn Recognizer>>, String> {
     let teams = hello.threads.div_ceil(TEAM_MAX).max(1);
     let threads = usize::from(hello.threads.div_ceil(teams));
-    let settings = NativeSettings { threads, ..NativeSettings::default() };
+    let settings = native_settings().map_err(|error| format!("{error:#}"))?;
+    let settings = NativeSettings { threads, ..settings };
     let native = Native::load(weights, settings).map_err(|error| error.to_string())?;
     let workers = (0..teams).map(|_| Box::new(native.worker()) as Box<dyn Recognizer>).collect();
-    Ok((format!("native, {}, {teams} × {threads} threads", settings.level.name()), workers))
+    let NativeSettings { level, precision, .. } = settings;
+    Ok((format!("native, {}, {precision:?}, {teams} × {threads} threads", level.name()), workers))
+}
+
+/// The best this machine has, unless the environment asks for less: for diagnosis and for measurements.
+///
+/// Errors: a value nobody knows, or instructions this machine lacks.
+fn native_settings() -> anyhow::Result<NativeSettings> {
+    let mut settings = NativeSettings::default();
+    if let Some(name) = forced("GIJIROKU_LEVEL")? {
+        settings.level = bench::level(&name).context("GIJIROKU_LEVEL")?;
+    }
+    if let Some(name) = forced("GIJIROKU_PRECISION")? {
+        settings.precision = bench::precision(&name).context("GIJIROKU_PRECISION")?;
+    }
+    Ok(settings)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a wish for this child alone, which its parent need not know")]
+fn forced(variable: &str) -> anyhow::Result<Option<String>> {
+    match std::env::var(variable) {
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(error @ std::env::VarError::NotUnicode(_)) => Err(error).context(variable.to_owned()),
+    }
 }
 
 fn whisper(hello: &Hello) -> Result<Loaded<Box<dyn Recognizer>>, String> {

@@ -4,11 +4,13 @@
 //! - **Out**: text on standard output, messages on standard error, an exit code.
 //! - **Never**: imported by a room.
 
+pub mod bench;
 pub mod engine;
 pub mod evaluate;
 pub mod files;
 pub mod model;
 pub mod progress;
+pub mod report;
 pub mod transcribe;
 
 use std::process::ExitCode;
@@ -25,7 +27,7 @@ pub struct Cli {
 enum Command {
     /// Turn a recording into timed text
     Transcribe(Box<transcribe::Args>),
-    /// List, import and verify models
+    /// List, import, verify and measure models
     Model(model::Args),
     /// Compare a transcript with the truth
     Evaluate(evaluate::Args),

@@ -1,13 +1,13 @@
-//! `gijiroku model`: which weights are here, whether they are whole, and how new ones come in.
+//! `gijiroku model`: which weights are here, whether they are whole, how new ones come in, which the machine can carry.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::{EXIT_MODEL, files};
+use super::{EXIT_MODEL, bench, files};
 use crate::speech::model::Precision;
 use crate::store::models::{FileImport, Imported, Listed, ModelStore, ModelStoreError, State};
 
-/// Lists, imports and verifies models.
+/// Lists, imports, verifies and measures models.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder of weights; models/weights, here or where the program was built, if absent
@@ -29,6 +29,8 @@ enum Command {
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
+    /// Measure this machine for half a minute: which model it can carry, how fast, for how many rooms
+    Bench(bench::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,6 +82,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::List => list(&folder),
         Command::Import(import_args) => import(&folder, &import_args),
         Command::Verify { names } => verify(&folder, &names),
+        Command::Bench(bench_args) => bench::run(&folder, &bench_args),
     };
     match done {
         Err(error) if error.is::<ModelStoreError>() => {

@@ -7,6 +7,7 @@
 pub mod assemble;
 pub mod attempt;
 mod backend;
+pub mod capacity;
 pub mod detect;
 pub mod engine;
 pub mod longform;

@@ -126,6 +126,25 @@ impl Worker {
         Arc::clone(&self.cancel)
     }
 
+    /// Returns a row of logits behind each of `tokens`, read one at a time over the whole encoder: for comparisons.
+    ///
+    /// Errors: [`RecognizeError::Failed`] with whisper.cpp's reason.
+    pub fn logits(&self, samples: &[f32], tokens: &[u32]) -> Result<Vec<Vec<f32>>, RecognizeError> {
+        let threads = usize::try_from(self.threads).expect("a positive number of threads");
+        // A state of its own: this one remembers the encoder context of the request before.
+        let mut state = self.context.create_state().map_err(failed)?;
+        state.pcm_to_mel(&padded(samples), threads).map_err(failed)?;
+        state.encode(0, threads).map_err(failed)?;
+        let mut rows = Vec::with_capacity(tokens.len());
+        for (past, &token) in tokens.iter().enumerate() {
+            let token =
+                c_int::try_from(token).map_err(|_| RecognizeError::Failed(format!("token {token}")))?;
+            state.decode(&[token], past, threads).map_err(failed)?;
+            rows.push(state.get_logits().map_err(failed)?.to_vec());
+        }
+        Ok(rows)
+    }
+
     /// Returns parameters for a language and a beam, made once: `set_language` leaks a string on every call.
     fn params(&mut self, key: &ParamsKey) -> FullParams<'static, 'static> {
         if let Some((_, params)) = self.params.iter().find(|(known, _)| known == key) {

@@ -11,3 +11,4 @@ mod native;
 mod support;
 mod transcribe;
 mod vad;
+mod verify;

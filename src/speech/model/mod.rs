@@ -17,6 +17,7 @@ pub mod ggml;
 pub mod layout;
 pub mod mel;
 pub mod quant;
+pub mod synthetic;
 pub mod tokenizer;
 
 #[cfg(test)]

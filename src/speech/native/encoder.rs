@@ -89,6 +89,15 @@ impl Encoder {
         None
     }
 
+    /// Returns the states behind all layers, one row per position.
+    pub fn encode(&self, mel: Mel, team: &mut Team) -> Vec<f32> {
+        let mut hearing = Hearing::new(mel);
+        while hearing.done <= self.layers.len() {
+            self.advance(&mut hearing, team);
+        }
+        self.normal(&hearing.states, team)
+    }
+
     fn normal(&self, states: &[f32], team: &mut Team) -> Vec<f32> {
         let mut out = vec![0.0; states.len()];
         let chunk = ROWS * self.width;

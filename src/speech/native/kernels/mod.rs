@@ -34,6 +34,7 @@ mod lanewise;
 mod level;
 mod linear;
 mod packed;
+mod peak;
 mod portable;
 mod quantised;
 
@@ -44,3 +45,4 @@ pub use keys::{HEAD, KeyValues, View};
 pub use level::{Level, Precision};
 pub use linear::{Tail, linear, linear_columns};
 pub use packed::{PANEL, Packed};
+pub use peak::burn;

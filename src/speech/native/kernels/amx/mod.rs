@@ -5,6 +5,7 @@
 //! - **Never**: is called on a processor without these instructions.
 #![expect(unsafe_code, reason = "tile instructions; every public item is safe and checks lengths first")]
 
+mod peak;
 mod product;
 mod scores;
 mod tiles;
@@ -18,6 +19,7 @@ use super::packed::PANEL;
 use super::quantised::{Average, Values};
 use tiles::Session;
 
+pub(super) use peak::burn;
 pub(super) use tiles::is_available;
 
 /// Weights that stay in the first-level cache (48 KB) while operands pass by.
