@@ -6,7 +6,7 @@
 //! When a row's peak rises by much, what it has gathered so far is scaled down.
 //! Source: Dao et al. 2022 (online softmax); the scores carry log2(e), so that 2^x replaces e^x.
 
-use super::engine::{Engine, Step, TILE_ROWS, Tile};
+use super::engine::{Engine, Soon, Step, TILE_ROWS, Tile};
 use super::keys::{HEAD, View};
 use super::packed::PANEL;
 
@@ -143,8 +143,17 @@ impl<E: Softmax> Block<E> {
         for (half, tile) in head.values.chunks_exact(head.values.len() / 2).zip(&mut self.products) {
             let panel = &half[start * PANEL..(start + depth) * PANEL];
             let x = &self.weights;
-            let step =
-                Step { x, k: depth, row: 0, rows, from: 0, panel, sums: &[], soon: &[], resume: false };
+            let step = Step {
+                x,
+                k: depth,
+                row: 0,
+                rows,
+                from: 0,
+                panel,
+                sums: &[],
+                soon: Soon::NONE,
+                resume: false,
+            };
             E::sums(session, &step, tile);
         }
         E::gather(&self.products, rows, &mut self.gathered);
@@ -155,7 +164,8 @@ impl<E: Softmax> Block<E> {
 pub(super) fn score_panels<E: Engine>(session: &E::Session, scores: &Scores<'_, E>, tiles: &mut [Tile]) {
     for (panel, tile) in scores.keys.chunks_exact(PANEL * HEAD).zip(tiles) {
         let (x, rows) = (scores.queries, scores.rows);
-        let step = Step { x, k: HEAD, row: 0, rows, from: 0, panel, sums: &[], soon: &[], resume: false };
+        let step =
+            Step { x, k: HEAD, row: 0, rows, from: 0, panel, sums: &[], soon: Soon::NONE, resume: false };
         E::sums(session, &step, tile);
     }
 }

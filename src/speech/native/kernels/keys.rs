@@ -114,7 +114,9 @@ impl KeyValues {
         let (positions, values) = (heads * capacity, heads * capacity * HEAD);
         let store = match precision {
             Precision::F32 => Store::F32 { keys: Aligned::new(values), values: Aligned::new(values) },
-            Precision::Bf16 => Store::Bf16 { keys: Aligned::new(values), values: Aligned::new(values) },
+            Precision::Bf16 | Precision::Weights8 => {
+                Store::Bf16 { keys: Aligned::new(values), values: Aligned::new(values) }
+            }
             Precision::Int8 => Store::Int8(Int8Store {
                 keys: Aligned::new(values),
                 values: Aligned::new(values),

@@ -24,6 +24,8 @@ pub enum Precision {
     Bf16,
     /// 8-bit integers in −127…127 with a scale per output column and per activation row.
     Int8,
+    /// Weights as [`Precision::Int8`], but activations of 16 bits; keys and values, being no weights, are bf16.
+    Weights8,
 }
 
 impl Level {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::buffer::Aligned;
 use super::engine::{Weights, multiply};
+use super::halves::Halves;
 use super::packed::{Int8Panels, Panels};
 use super::{Level, PANEL, Packed, Scratch, amx, avx2, avx512, portable};
 
@@ -77,41 +78,55 @@ pub fn linear_columns(
     if rows == 0 || columns.is_empty() {
         return;
     }
-    let product = Product { x, rows, columns, bias, tail };
+    choose(&Product { x, rows, columns, bias, tail }, w, out, scratch);
+}
+
+/// Calls the kernels of the level and precision for which the weights are packed.
+fn choose(product: &Product<'_>, w: &Packed, out: &mut [f32], scratch: &mut Scratch) {
     match (w.level, &w.panels) {
-        (Level::Amx, Panels::Bf16(panels)) => multiply::<amx::Bf16>(&product, plain(w, panels), out, scratch),
-        (Level::Amx, Panels::Int8(panels)) => {
-            multiply::<amx::Int8>(&product, scaled(w, panels), out, scratch)
-        }
+        (Level::Amx, Panels::Bf16(panels)) => multiply::<amx::Bf16>(product, plain(w, panels), out, scratch),
+        (Level::Amx, Panels::Int8(panels)) => multiply::<amx::Int8>(product, scaled(w, panels), out, scratch),
         (Level::Amx | Level::Avx512, Panels::F32(panels)) => {
-            multiply::<avx512::F32>(&product, plain(w, panels), out, scratch);
+            multiply::<avx512::F32>(product, plain(w, panels), out, scratch);
         }
         (Level::Avx512, Panels::Bf16(panels)) if avx512::has_fast_bf16() => {
-            multiply::<avx512::Bf16>(&product, plain(w, panels), out, scratch);
+            multiply::<avx512::Bf16>(product, plain(w, panels), out, scratch);
         }
         (Level::Avx512, Panels::Bf16(panels)) => {
-            multiply::<avx512::Widened>(&product, plain(w, panels), out, scratch);
+            multiply::<avx512::Widened>(product, plain(w, panels), out, scratch);
         }
         (Level::Avx512, Panels::Int8(panels)) => {
-            multiply::<avx512::Int8>(&product, scaled(w, panels), out, scratch);
+            multiply::<avx512::Int8>(product, scaled(w, panels), out, scratch);
         }
         (Level::Avx2, Panels::F32(panels)) => {
-            multiply::<avx2::F32>(&product, plain(w, panels), out, scratch);
+            multiply::<avx2::F32>(product, plain(w, panels), out, scratch);
         }
         (Level::Portable, Panels::F32(panels)) => {
-            portable::linear_f32(&product, w.k, panels.as_slice(), out);
+            portable::linear_f32(product, w.k, panels.as_slice(), out);
         }
         (Level::Avx2, Panels::Bf16(panels)) => {
-            multiply::<avx2::Bf16>(&product, plain(w, panels), out, scratch);
+            multiply::<avx2::Bf16>(product, plain(w, panels), out, scratch);
         }
         (Level::Portable, Panels::Bf16(panels)) => {
-            portable::linear_bf16(&product, w.k, panels.as_slice(), out, scratch);
+            portable::linear_bf16(product, w.k, panels.as_slice(), out, scratch);
         }
         (Level::Avx2, Panels::Int8(panels)) => {
-            multiply::<avx2::Int8>(&product, scaled(w, panels), out, scratch);
+            multiply::<avx2::Int8>(product, scaled(w, panels), out, scratch);
         }
         (Level::Portable, Panels::Int8(panels)) => {
-            portable::linear_int8(&product, w.k, panels, out, scratch);
+            portable::linear_int8(product, w.k, panels, out, scratch);
+        }
+        (Level::Amx, Panels::Weights8(panels)) => {
+            multiply::<Halves<amx::Int8>>(product, scaled(w, panels), out, scratch);
+        }
+        (Level::Avx512, Panels::Weights8(panels)) => {
+            multiply::<Halves<avx512::Int8>>(product, scaled(w, panels), out, scratch);
+        }
+        (Level::Avx2, Panels::Weights8(panels)) => {
+            multiply::<Halves<avx2::Int8>>(product, scaled(w, panels), out, scratch);
+        }
+        (Level::Portable, Panels::Weights8(panels)) => {
+            portable::linear_weights8(product, w.k, panels, out, scratch);
         }
     }
 }

@@ -28,6 +28,7 @@ mod buffer;
 mod elementwise;
 mod engine;
 mod flash;
+mod halves;
 mod keys;
 mod lanes;
 mod lanewise;

@@ -23,6 +23,7 @@ pub(super) enum Panels {
     F32(Aligned<f32>),
     Bf16(Aligned<u16>),
     Int8(Int8Panels),
+    Weights8(Int8Panels),
 }
 
 #[derive(Clone, Debug)]
@@ -47,6 +48,7 @@ impl Packed {
                 Panels::Bf16(interleave(n, k, 2, |row, column| bf16_from_f32(weights[row * k + column])))
             }
             Precision::Int8 => Panels::Int8(pack_int8(n, k, weights)),
+            Precision::Weights8 => Panels::Weights8(pack_int8(n, k, weights)),
         };
         Self { level, n, k, panels }
     }
@@ -72,6 +74,7 @@ impl Packed {
             Panels::F32(_) => Precision::F32,
             Panels::Bf16(_) => Precision::Bf16,
             Panels::Int8(_) => Precision::Int8,
+            Panels::Weights8(_) => Precision::Weights8,
         }
     }
 
@@ -80,7 +83,7 @@ impl Packed {
         match &self.panels {
             Panels::F32(panels) => size_of_val(panels.as_slice()),
             Panels::Bf16(panels) => size_of_val(panels.as_slice()),
-            Panels::Int8(panels) => panels.weights.as_slice().len(),
+            Panels::Int8(panels) | Panels::Weights8(panels) => panels.weights.as_slice().len(),
         }
     }
 }
@@ -90,7 +93,7 @@ impl Precision {
     pub(super) fn padded(self, k: usize) -> usize {
         match self {
             Self::F32 | Self::Bf16 => k.next_multiple_of(32),
-            Self::Int8 => k.next_multiple_of(64),
+            Self::Int8 | Self::Weights8 => k.next_multiple_of(64),
         }
     }
 }
