@@ -17,6 +17,14 @@
 //! Work is split over threads by the caller: rows of a product with `chunks_mut`, columns of a product with
 //! few rows with [`linear_columns`], attention by rows of the query or by heads of the keys.
 
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(
+        dead_code,
+        reason = "other processors have the portable level only, not the loops of faster ones"
+    )
+)]
+
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod attention;
@@ -35,6 +43,7 @@ mod lanewise;
 mod level;
 mod linear;
 mod packed;
+mod pages;
 mod portable;
 mod quantised;
 
