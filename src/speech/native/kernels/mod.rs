@@ -46,6 +46,7 @@ mod packed;
 mod pages;
 mod portable;
 mod quantised;
+mod rows;
 
 pub use attention::{attend, attention};
 pub use buffer::Scratch;
@@ -54,3 +55,4 @@ pub use keys::{HEAD, KeyValues, View};
 pub use level::{Level, Precision};
 pub use linear::{Tail, linear, linear_columns};
 pub use packed::{PANEL, Packed};
+pub use rows::{largest, largest_indices, log_sum_exp};
