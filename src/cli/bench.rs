@@ -69,8 +69,12 @@ fn precision_names() -> clap::builder::PossibleValuesParser {
 }
 
 /// Names of the number formats.
-const PRECISIONS: [(&str, Precision); 3] =
-    [("f32", Precision::F32), ("bf16", Precision::Bf16), ("int8", Precision::Int8)];
+const PRECISIONS: [(&str, Precision); 4] = [
+    ("f32", Precision::F32),
+    ("bf16", Precision::Bf16),
+    ("weights8", Precision::Weights8),
+    ("int8", Precision::Int8),
+];
 
 /// Finds a level by its name, if this machine has it.
 ///

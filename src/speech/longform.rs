@@ -370,9 +370,8 @@ impl LongForm {
         let halves = if running.reruns == 1 { halves(&running.window) } else { None };
         running.parts = match halves {
             Some(halves) => halves
-                .into_iter()
                 .map(|(offset_ms, samples)| self.again(index, samples, offset_ms, self.settings.beam))
-                .collect(),
+                .into(),
             None => {
                 running.reruns = 2;
                 vec![self.harder(index, running.window.samples.clone())]

@@ -3,6 +3,9 @@
 use gijiroku::speech::native::kernels::*;
 use proptest::prelude::*;
 
+const ALL_PRECISIONS: [Precision; 4] =
+    [Precision::F32, Precision::Bf16, Precision::Int8, Precision::Weights8];
+
 /// Levels above portable; one that the machine lacks is reported, not silently passed.
 fn fast_levels() -> Vec<Level> {
     for level in Level::ALL {
@@ -110,14 +113,16 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn int8_products_are_bit_equal_at_every_level(
+    fn products_of_int8_weights_are_bit_equal_at_every_level(
         rows in 1usize..66, n in 1usize..66, k in 1usize..140, add in any::<bool>(), seed in 1u64..1000,
     ) {
         let tail = if add { 4 } else { 0 };
-        let want = product(Level::Portable, Precision::Int8, (rows, n, k), tail, seed);
-        for level in fast_levels() {
-            let got = product(level, Precision::Int8, (rows, n, k), tail, seed);
-            prop_assert_eq!(&got, &want, "{}", level.name());
+        for precision in [Precision::Int8, Precision::Weights8] {
+            let want = product(Level::Portable, precision, (rows, n, k), tail, seed);
+            for level in fast_levels() {
+                let got = product(level, precision, (rows, n, k), tail, seed);
+                prop_assert_eq!(&got, &want, "{} {:?}", level.name(), precision);
+            }
         }
     }
 
@@ -164,7 +169,7 @@ proptest! {
     ) {
         let (x, w) = (noise(seed, rows * k), noise(seed + 1, n * k));
         for level in Level::available() {
-            for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+            for precision in ALL_PRECISIONS {
                 let packed = Packed::pack(level, precision, n, k, &w);
                 let mut scratch = Scratch::new();
                 let mut whole = vec![0.0; rows * n];
@@ -190,7 +195,7 @@ proptest! {
         let (q, keys, values) = (noise(seed, rows * HEAD), noise(seed + 2, k * HEAD), noise(seed + 3, k * HEAD));
         let mut scratch = Scratch::new();
         for level in Level::available() {
-            for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+            for precision in ALL_PRECISIONS {
                 let packed = Packed::pack(level, precision, n, k, &w);
                 let (mut whole, mut alone) = (vec![0.0; rows * n], vec![0.0; n]);
                 linear(&x, rows, &packed, None, Tail::Gelu, &mut whole, &mut scratch);
@@ -277,9 +282,11 @@ fn gelu_is_exact_to_a_millionth() {
 fn long_rows_are_summed_in_stretches_without_loss() {
     for (rows, n, k) in [(70, 70, 2048), (33, 300, 1500), (1, 40, 5120)] {
         let want = product(Level::Portable, Precision::Int8, (rows, n, k), 4, 7);
+        let wide = product(Level::Portable, Precision::Weights8, (rows, n, k), 4, 7);
         let float = product(Level::Portable, Precision::Bf16, (rows, n, k), 4, 7);
         for level in fast_levels() {
             assert_eq!(product(level, Precision::Int8, (rows, n, k), 4, 7), want, "{}", level.name());
+            assert_eq!(product(level, Precision::Weights8, (rows, n, k), 4, 7), wide, "{}", level.name());
             let off = furthest(&product(level, Precision::Bf16, (rows, n, k), 4, 7), &float);
             assert!(off < 0.3, "{}: off by {off}", level.name());
         }

@@ -30,6 +30,7 @@ fn tolerance(precision: Precision, k: usize) -> f64 {
         Precision::F32 => 1e-6 * k,
         Precision::Bf16 => 1e-2 * k.sqrt(),
         Precision::Int8 => 2e-2 * k.sqrt(),
+        Precision::Weights8 => 1e-2 * k.sqrt(),
     }
 }
 
@@ -37,7 +38,7 @@ fn tolerance(precision: Precision, k: usize) -> f64 {
 fn a_linear_layer_is_close_to_the_exact_product() {
     let mut scratch = Scratch::new();
     for level in Level::available() {
-        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8, Precision::Weights8] {
             for (rows, n, k) in [(1, 1, 1), (3, 33, 65), (5, 64, 80), (2, 100, 240), (17, 96, 512)] {
                 let (x, w) = (noise(1, rows * k), noise(2, n * k));
                 let (bias, residual) = (noise(3, n), noise(4, rows * n));
@@ -54,6 +55,28 @@ fn a_linear_layer_is_close_to_the_exact_product() {
                     );
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn operands_of_16_bits_lose_nothing_that_int8_weights_keep() {
+    // Weights that are whole numbers of their scale, and an operand whose peak hides the rest from 8 bits.
+    let (n, k) = (40, 512);
+    let w: Vec<f32> = noise(1, n * k)
+        .iter()
+        .enumerate()
+        .map(|(i, w)| if i % k == 0 { 127.0 } else { (w * 127.0).round() })
+        .collect();
+    let x: Vec<f32> = noise(2, k).iter().enumerate().map(|(i, x)| if i == 7 { 60.0 } else { *x }).collect();
+    let exact = product(&x, &w, 1, n, k);
+    for level in Level::available() {
+        let packed = Packed::pack(level, Precision::Weights8, n, k, &w);
+        let mut out = vec![0.0; n];
+        linear(&x, 1, &packed, None, Tail::None, &mut out, &mut Scratch::new());
+        for (got, want) in out.iter().zip(&exact) {
+            // Half a step of 60 / 32639 per operand, times weights of about 73, over 512 of them.
+            assert!((f64::from(*got) - want).abs() < 5.0, "{level:?}: {got} instead of {want}");
         }
     }
 }
@@ -95,7 +118,7 @@ fn a_growing_store_attends_like_a_packed_one_and_forgets_what_is_truncated() {
     let d = heads * HEAD;
     let (q, k, v) = (noise(1, d), noise(2, t * d), noise(3, t * d));
     for level in Level::available() {
-        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8, Precision::Weights8] {
             let whole = KeyValues::pack(level, precision, View::new(&k, d), View::new(&v, d));
             let mut grown = KeyValues::new(level, precision, 448, heads);
             grown.extend(View::new(&v, d), View::new(&k, d));

@@ -76,7 +76,7 @@ pub struct Work {
     joined: Vec<f32>,
     wide: Vec<f32>,
     watch: Option<Watch>,
-    /// Logits of the rows that wanted them, in the order of feeds and rows.
+    /// Logits of the rows that wanted them, in the order of feeds and rows; behind them, what earlier steps left.
     pub logits: Vec<f32>,
 }
 
@@ -221,8 +221,11 @@ impl Decoder {
         let normal = &mut work.normal[..chosen.len()];
         self.norm.apply(&chosen, normal);
         let rows = chosen.len() / self.width; // none while a text is only read
-        work.logits.resize(rows * self.head.n(), 0.0);
-        linear(normal, rows, &self.head, None, Tail::None, &mut work.logits, scratch);
+        let count = rows * self.head.n();
+        if work.logits.len() < count {
+            work.logits.resize(count, 0.0);
+        }
+        linear(normal, rows, &self.head, None, Tail::None, &mut work.logits[..count], scratch);
     }
 }
 

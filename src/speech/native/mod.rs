@@ -74,7 +74,7 @@ pub struct NativeSettings {
 
 impl Default for NativeSettings {
     fn default() -> Self {
-        Self { level: Level::best(), precision: Precision::Bf16, threads: 1, token_times: false }
+        Self { level: Level::best(), precision: Precision::Weights8, threads: 1, token_times: false }
     }
 }
 
@@ -110,6 +110,7 @@ impl Precisions {
         };
         match precision {
             Precision::F32 | Precision::Bf16 => all(precision),
+            Precision::Weights8 => Self { decoder: precision, head: precision, ..all(Precision::Bf16) },
             Precision::Int8 => {
                 let (wide, narrow) = (Precision::Bf16, Precision::Int8);
                 Self { encoder: narrow, cross: narrow, decoder: narrow, head: narrow, ..all(wide) }

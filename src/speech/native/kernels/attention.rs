@@ -2,11 +2,19 @@
 
 use std::ops::Range;
 
+#[cfg(target_arch = "x86_64")]
 use super::buffer::Aligned;
-use super::flash::{Block, Softmax, Target};
-use super::keys::{HEAD, Int8Store, KeyValues, Store, View};
+use super::flash::Target;
+#[cfg(target_arch = "x86_64")]
+use super::flash::{Block, Softmax};
+use super::keys::{HEAD, KeyValues, View};
+#[cfg(target_arch = "x86_64")]
+use super::keys::{Int8Store, Store};
+#[cfg(target_arch = "x86_64")]
 use super::quantised::{self, Average, Int8Head};
-use super::{Level, Scratch, amx, avx2, avx512, portable};
+use super::{Level, Scratch, portable};
+#[cfg(target_arch = "x86_64")]
+use super::{amx, avx2, avx512};
 
 /// Computes attention of many queries over all positions (encoder), without a mask.
 ///
@@ -67,6 +75,23 @@ fn attend_heads(
     target: &mut Target<'_>,
     scratch: &mut Scratch,
 ) {
+    match keys.level {
+        Level::Portable => slow(q, keys, heads, target, scratch),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 | Level::Avx512 | Level::Amx => with_vectors(q, keys, heads, target, scratch),
+        #[cfg(not(target_arch = "x86_64"))]
+        level @ (Level::Avx2 | Level::Avx512 | Level::Amx) => level.is_missing(),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn with_vectors(
+    q: View<'_>,
+    keys: &KeyValues,
+    heads: Range<usize>,
+    target: &mut Target<'_>,
+    scratch: &mut Scratch,
+) {
     match (keys.level, &keys.store) {
         (Level::Amx, Store::Bf16 { keys: k, values: v }) => fast::<amx::Bf16>(q, keys, k, v, heads, target),
         (Level::Avx512, Store::Bf16 { keys: k, values: v }) if avx512::has_fast_bf16() => {
@@ -83,10 +108,11 @@ fn attend_heads(
         (Level::Amx, Store::Int8(store)) => few::<amx::Int8>(q, keys, store, heads, target, scratch),
         (Level::Avx512, Store::Int8(store)) => few::<avx512::Int8>(q, keys, store, heads, target, scratch),
         (Level::Avx2, Store::Int8(store)) => few::<avx2::Int8>(q, keys, store, heads, target, scratch),
-        (Level::Portable, _) => slow(q, keys, heads, target, scratch),
+        (Level::Portable, _) => unreachable!("the caller looked at the level"),
     }
 }
 
+#[cfg(target_arch = "x86_64")]
 fn fast<E: Softmax>(
     q: View<'_>,
     keys: &KeyValues,
@@ -104,6 +130,7 @@ fn fast<E: Softmax>(
     }
 }
 
+#[cfg(target_arch = "x86_64")]
 fn few<E: Average>(
     q: View<'_>,
     keys: &KeyValues,

@@ -1,5 +1,7 @@
 //! Memory that vector loads like: aligned to a cache line, reused between calls.
 
+use super::engine::Tile;
+
 /// Bytes in a cache line, and in the widest vector.
 const LINE_BYTES: usize = 64;
 
@@ -63,6 +65,7 @@ pub struct Scratch {
     pub(super) bytes: Aligned<u8>,
     pub(super) integers: Aligned<i8>,
     pub(super) scales: Aligned<f32>,
+    pub(super) tiles: Vec<Tile>,
 }
 
 impl Scratch {

@@ -1,6 +1,8 @@
 //! What is done to each number or each row.
 
-use super::{Level, avx2, avx512, portable};
+use super::{Level, portable};
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
 
 /// Whisper's (and PyTorch's default) variance guard.
 pub const LAYER_NORM_EPSILON: f32 = 1e-5;
@@ -24,8 +26,12 @@ pub fn layer_norm(
     }
     match level {
         Level::Portable => portable::layer_norm(x, d, gamma, beta, out),
+        #[cfg(target_arch = "x86_64")]
         Level::Avx2 => avx2::layer_norm(x, d, gamma, beta, out),
+        #[cfg(target_arch = "x86_64")]
         Level::Avx512 | Level::Amx => avx512::layer_norm(x, d, gamma, beta, out),
+        #[cfg(not(target_arch = "x86_64"))]
+        Level::Avx2 | Level::Avx512 | Level::Amx => level.is_missing(),
     }
 }
 
@@ -35,8 +41,12 @@ pub fn layer_norm(
 pub fn gelu(level: Level, x: &mut [f32]) {
     match level {
         Level::Portable => portable::gelu_in_place(x),
+        #[cfg(target_arch = "x86_64")]
         Level::Avx2 => avx2::gelu_in_place(x),
+        #[cfg(target_arch = "x86_64")]
         Level::Avx512 | Level::Amx => avx512::gelu_in_place(x),
+        #[cfg(not(target_arch = "x86_64"))]
+        Level::Avx2 | Level::Avx512 | Level::Amx => level.is_missing(),
     }
 }
 
@@ -46,8 +56,12 @@ pub fn gelu(level: Level, x: &mut [f32]) {
 pub fn softmax(level: Level, x: &mut [f32]) {
     match level {
         Level::Portable => portable::softmax(x),
+        #[cfg(target_arch = "x86_64")]
         Level::Avx2 => avx2::softmax(x),
+        #[cfg(target_arch = "x86_64")]
         Level::Avx512 | Level::Amx => avx512::softmax(x),
+        #[cfg(not(target_arch = "x86_64"))]
+        Level::Avx2 | Level::Avx512 | Level::Amx => level.is_missing(),
     }
 }
 

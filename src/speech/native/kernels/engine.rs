@@ -19,7 +19,7 @@ pub(super) const TILE_STRIDE: usize = 2 * PANEL;
 /// other's gaps: addresses that agree in their last 12 bits make a load wait for an earlier store, and one tile is
 /// read while its neighbour is being stored.
 #[repr(align(64))]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Tile(pub [u32; TILE_ROWS * TILE_STRIDE + PANEL]);
 
 impl Tile {
@@ -48,6 +48,28 @@ pub(super) struct Weights<'a, W> {
     pub sums: &'a [i32],
 }
 
+/// Memory that is needed soon. It is only prefetched, so it need not be ours.
+#[derive(Clone, Copy)]
+pub(super) struct Soon {
+    pub at: *const u8,
+    pub bytes: usize,
+}
+
+impl Soon {
+    pub const NONE: Self = Self { at: std::ptr::null(), bytes: 0 };
+
+    /// As much as `now`, `distance` elements behind its beginning; the end of an allocation does not matter.
+    pub fn behind<W>(now: &[W], distance: usize) -> Self {
+        Self { at: now.as_ptr().wrapping_add(distance).cast(), bytes: size_of_val(now) }
+    }
+
+    /// One of several equal shares, of whole cache lines.
+    pub fn share(self, index: usize, count: usize) -> Self {
+        let bytes = self.bytes.div_ceil(count).next_multiple_of(64);
+        Self { at: self.at.wrapping_add(index * bytes), bytes }
+    }
+}
+
 /// One call of a level's innermost kernel: up to [`Engine::ROWS`] rows against one panel.
 pub(super) struct Step<'a, E: Engine> {
     /// Packed operands, rows of `k` elements.
@@ -63,7 +85,7 @@ pub(super) struct Step<'a, E: Engine> {
     /// Column sums of the panel's integers (int8), or empty.
     pub sums: &'a [i32],
     /// Weights that are needed soon, to be brought nearer.
-    pub soon: &'a [E::W],
+    pub soon: Soon,
     /// Adds to the tile's sums instead of starting at zero.
     pub resume: bool,
 }
@@ -76,10 +98,12 @@ pub(super) trait Engine: Sized {
     type W: Copy + Default;
     /// State of the processor that [`Engine::sums`] needs, held while it exists.
     type Session;
-    /// Whether a [`Tile`] holds i32.
+    /// Whether a [`Tile`] holds i32 that have scales.
     const INTEGER: bool;
     /// Rows that [`Engine::sums`] takes at once without waste.
     const ROWS: usize;
+    /// Packed rows that stand for [`Engine::ROWS`] rows.
+    const PACKED_ROWS: usize = Self::ROWS;
     /// Elements of a row that are summed before the next rows are taken, so that the weights stay in cache.
     const DEPTH: usize;
 
@@ -97,6 +121,13 @@ pub(super) trait Engine: Sized {
 
     /// Sums one step into `tile`.
     fn sums(session: &Self::Session, step: &Step<'_, Self>, tile: &mut Tile);
+
+    /// Turns the integers of a tile into finished f32, where [`Engine::finish`] is not to do it.
+    ///
+    /// Returns whether it did.
+    fn scale(_: &mut Tile, _rows: usize, _scales: (&[f32], &[f32])) -> bool {
+        false
+    }
 
     /// Turns a tile into output.
     fn finish(sums: &Finish<'_>, out: &mut [f32]);
@@ -128,6 +159,8 @@ const BLOCK_BYTES: usize = 800 << 10;
 /// Bytes of panels that stay in the second-level cache while all rows of a block pass by.
 const GROUP_BYTES: usize = 256 << 10;
 const GROUP_MAX: usize = 8;
+/// Up to so many rows the time goes into fetching panels: each is met by all rows before the next one is.
+const FEW_ROWS: usize = 64;
 
 /// Computes a product: blocks of rows that stay in cache, all panels against each.
 pub(super) fn multiply<E: Engine>(
@@ -141,14 +174,17 @@ pub(super) fn multiply<E: Engine>(
     let passes = (product.rows * row_bytes).div_ceil(BLOCK_BYTES);
     let block = product.rows.div_ceil(passes).next_multiple_of(E::ROWS);
     let session = E::enter(product.rows);
+    let mut tiles = std::mem::take(&mut scratch.tiles);
+    tiles.resize(GROUP_MAX, Tile::ZERO);
     let (operands, scales) = E::operands(scratch);
     for first in (0..product.rows).step_by(block) {
         let span = first..product.rows.min(first + block);
-        let operands = operands.take(span.len().next_multiple_of(E::ROWS) * weights.k);
+        let operands = operands.take(span.len().div_ceil(E::ROWS) * E::PACKED_ROWS * weights.k);
         let scales = scales.take(span.len().next_multiple_of(E::ROWS));
         E::pack(View::new(product.x, depth).rows(span.clone()), weights.k, operands, scales);
-        Block::<E> { product, weights, operands, scales, span, session: &session }.multiply(out);
+        Block::<E> { product, weights, operands, scales, span, session: &session }.multiply(&mut tiles, out);
     }
+    scratch.tiles = tiles;
 }
 
 /// Packed rows that are multiplied with all panels.
@@ -162,14 +198,13 @@ struct Block<'a, E: Engine> {
 }
 
 impl<E: Engine> Block<'_, E> {
-    fn multiply(&self, out: &mut [f32]) {
-        let mut tiles = [Tile::ZERO; GROUP_MAX];
+    fn multiply(&self, tiles: &mut [Tile], out: &mut [f32]) {
         let width = self.product.columns.len();
         let step = self.group() * PANEL;
         for first in (0..width).step_by(step) {
             let columns = first..width.min(first + step);
             for row in self.span.clone().step_by(E::ROWS) {
-                self.multiply_group(row, columns.clone(), &mut tiles, out);
+                self.multiply_group(row, columns.clone(), tiles, out);
             }
         }
     }
@@ -177,19 +212,16 @@ impl<E: Engine> Block<'_, E> {
     /// Panels that one block of rows meets in turn: its operands stay in the first-level cache, the panels in the
     /// second, and what is written to a row of the output lies together.
     fn group(&self) -> usize {
+        if self.span.len() <= FEW_ROWS {
+            return 1;
+        }
         let panel_bytes = (self.weights.k * PANEL * size_of::<E::W>()).max(1);
         (GROUP_BYTES / panel_bytes).clamp(1, GROUP_MAX)
     }
 
     /// Sums stretch by stretch; the last stretch of a tile is followed by the end of the tile before it, so that
     /// the processor can still work on one while it finishes the other.
-    fn multiply_group(
-        &self,
-        row: usize,
-        columns: Range<usize>,
-        tiles: &mut [Tile; GROUP_MAX],
-        out: &mut [f32],
-    ) {
+    fn multiply_group(&self, row: usize, columns: Range<usize>, tiles: &mut [Tile], out: &mut [f32]) {
         // As few tiles as possible: they share the first-level cache with the operands.
         let count = if self.weights.k <= E::DEPTH { 2 } else { GROUP_MAX };
         for from in (0..self.weights.k).step_by(E::DEPTH) {
@@ -197,46 +229,52 @@ impl<E: Engine> Block<'_, E> {
             for (turn, column) in columns.clone().step_by(PANEL).enumerate() {
                 self.sum(row, column, from, &mut tiles[turn % count]);
                 if is_last && turn > 0 {
-                    self.finish(row, column - PANEL, &tiles[(turn - 1) % count], out);
+                    self.finish(row, column - PANEL, &mut tiles[(turn - 1) % count], out);
                 }
             }
         }
         let last = (columns.len() - 1) / PANEL;
-        self.finish(row, columns.start + last * PANEL, &tiles[last % count], out);
+        self.finish(row, columns.start + last * PANEL, &mut tiles[last % count], out);
     }
 
     fn sum(&self, row: usize, column: usize, from: usize, tile: &mut Tile) {
         let k = self.weights.k;
         let panel = (self.product.columns.start + column) / PANEL;
         let depth = E::DEPTH.min(k - from);
-        let stretch = (panel * k + from) * PANEL;
+        let first = (panel * k + from) * PANEL;
+        let stretch = &self.weights.panels[first..first + depth * PANEL];
         let step = Step {
             x: self.operands,
             k,
             row: row - self.span.start,
             rows: E::ROWS.min(self.span.end - row),
             from,
-            panel: &self.weights.panels[stretch..stretch + depth * PANEL],
+            panel: stretch,
             sums: if E::INTEGER { &self.weights.sums[panel * PANEL..][..PANEL] } else { &[] },
-            soon: self.soon(row, stretch, depth * PANEL),
+            soon: self.soon(row, stretch),
             resume: from > 0,
         };
         E::sums(self.session, &step, tile);
     }
 
-    /// The weights to fetch in this step: the same stretch one group later, which the blocks of rows share.
-    fn soon(&self, row: usize, stretch: usize, len: usize) -> &[E::W] {
-        let share = len.div_ceil(self.span.len().div_ceil(E::ROWS));
+    /// The weights to fetch in this step: the same stretch one group later, which the blocks of rows share. Behind
+    /// the last group lie the weights of the product that is computed next, as they are packed in that order.
+    fn soon(&self, row: usize, stretch: &[E::W]) -> Soon {
         let block = (row - self.span.start) / E::ROWS;
-        let start = stretch + self.group() * self.weights.k * PANEL + block * share;
-        self.weights.panels.get(start..start + share).unwrap_or(&[])
+        Soon::behind(stretch, self.group() * self.weights.k * PANEL).share(block, self.blocks())
     }
 
-    fn finish(&self, row: usize, column: usize, tile: &Tile, out: &mut [f32]) {
+    /// Blocks of rows that pass by each group of panels.
+    fn blocks(&self) -> usize {
+        self.span.len().div_ceil(E::ROWS)
+    }
+
+    fn finish(&self, row: usize, column: usize, tile: &mut Tile, out: &mut [f32]) {
         let columns = self.product.columns.start + column;
+        let rows = E::ROWS.min(self.span.end - row);
         let scales =
             E::INTEGER.then(|| (&self.scales[row - self.span.start..], &self.weights.scales[columns..]));
-        let rows = E::ROWS.min(self.span.end - row);
+        let scales = scales.filter(|scales| !E::scale(tile, rows, *scales));
         E::finish(&Finish { product: self.product, tile, row, rows, column, scales }, out);
     }
 }

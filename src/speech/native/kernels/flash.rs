@@ -6,12 +6,14 @@
 //! When a row's peak rises by much, what it has gathered so far is scaled down.
 //! Source: Dao et al. 2022 (online softmax); the scores carry log2(e), so that 2^x replaces e^x.
 
-use super::engine::{Engine, Step, TILE_ROWS, Tile};
+use super::engine::{Engine, Soon, Step, TILE_ROWS, Tile};
 use super::keys::{HEAD, View};
 use super::packed::PANEL;
 
 /// Panels of 32 keys in a block: 32 × 256 scores are 32 KB.
 const BLOCK_PANELS: usize = 8;
+/// Hypotheses of one window, not positions of the encoder.
+const FEW_ROWS: usize = 16;
 /// 64^(−1/2), Whisper's scale, times log2(e).
 pub(super) const SCALE: f32 = 0.125 * std::f32::consts::LOG2_E;
 /// A row's reference may lie this far (in powers of two) below its peak: no precision is lost, few rows are rescaled.
@@ -24,6 +26,14 @@ pub(super) struct Head<'a, W> {
     pub keys: &'a [W],
     pub values: &'a [W],
     pub len: usize,
+}
+
+impl<W> Head<'_, W> {
+    /// Returns the values' two panels of 32 columns.
+    fn halves(&self) -> [&[W]; 2] {
+        let (left, right) = self.values.split_at(self.values.len() / 2);
+        [left, right]
+    }
 }
 
 /// What up to 32 rows have gathered from the blocks so far.
@@ -63,6 +73,8 @@ pub(super) struct Scores<'a, E: Engine> {
     pub rows: usize,
     /// Whole panels of 64 × 32.
     pub keys: &'a [E::W],
+    /// The two halves of these positions' values, which are needed next.
+    pub soon: [Soon; 2],
 }
 
 /// The part of attention that is not a product, per level.
@@ -129,7 +141,9 @@ impl<E: Softmax> Block<E> {
     fn score(&mut self, session: &E::Session, head: &Head<'_, E::W>, start: usize, rows: usize) {
         let panels = BLOCK_PANELS.min((head.len - start).div_ceil(PANEL));
         let keys = &head.keys[start * HEAD..(start + panels * PANEL) * HEAD];
-        E::scores(session, &Scores { queries: &self.queries, rows, keys }, &mut self.scores[..panels]);
+        let soon = head.halves().map(|half| soon(&half[start * PANEL..][..panels * PANEL * PANEL], 0, rows));
+        let scores = Scores { queries: &self.queries, rows, keys, soon };
+        E::scores(session, &scores, &mut self.scores[..panels]);
         let left = head.len - start;
         if left < panels * PANEL {
             hide(&mut self.scores[panels - 1], rows, left - (panels - 1) * PANEL);
@@ -140,11 +154,22 @@ impl<E: Softmax> Block<E> {
         let panels = BLOCK_PANELS.min((head.len - start).div_ceil(PANEL));
         let depth = panels * PANEL;
         E::weigh(&self.scores[..panels], rows, &mut self.gathered, &mut self.weights);
-        for (half, tile) in head.values.chunks_exact(head.values.len() / 2).zip(&mut self.products) {
+        // Behind the last block lie the keys of the next head.
+        let next = soon(&head.keys[start * HEAD..][..depth * HEAD], depth * HEAD, rows);
+        for (index, (half, tile)) in head.halves().into_iter().zip(&mut self.products).enumerate() {
             let panel = &half[start * PANEL..(start + depth) * PANEL];
             let x = &self.weights;
-            let step =
-                Step { x, k: depth, row: 0, rows, from: 0, panel, sums: &[], soon: &[], resume: false };
+            let step = Step {
+                x,
+                k: depth,
+                row: 0,
+                rows,
+                from: 0,
+                panel,
+                sums: &[],
+                soon: next.share(index, 2),
+                resume: false,
+            };
             E::sums(session, &step, tile);
         }
         E::gather(&self.products, rows, &mut self.gathered);
@@ -153,11 +178,19 @@ impl<E: Softmax> Block<E> {
 
 /// Computes scores panel by panel, as any product.
 pub(super) fn score_panels<E: Engine>(session: &E::Session, scores: &Scores<'_, E>, tiles: &mut [Tile]) {
-    for (panel, tile) in scores.keys.chunks_exact(PANEL * HEAD).zip(tiles) {
+    let panels = tiles.len();
+    for (index, (panel, tile)) in scores.keys.chunks_exact(PANEL * HEAD).zip(tiles).enumerate() {
         let (x, rows) = (scores.queries, scores.rows);
-        let step = Step { x, k: HEAD, row: 0, rows, from: 0, panel, sums: &[], soon: &[], resume: false };
+        let soon = scores.soon[2 * index / panels].share(index % panels.div_ceil(2), panels.div_ceil(2));
+        let step = Step { x, k: HEAD, row: 0, rows, from: 0, panel, sums: &[], soon, resume: false };
         E::sums(session, &step, tile);
     }
+}
+
+/// What to fetch `distance` elements behind the beginning of `now`: with few rows the kernels wait for memory, with many
+/// the keys stay near.
+fn soon<W>(now: &[W], distance: usize, rows: usize) -> Soon {
+    if rows <= FEW_ROWS { Soon::behind(now, distance) } else { Soon::NONE }
 }
 
 fn pack_queries<E: Engine>(q: View<'_>, out: &mut [E::X]) {

@@ -6,7 +6,9 @@ use super::buffer::Aligned;
 use super::flash::Head;
 use super::lanewise::{self, Int8Positions};
 use super::packed::quantise;
-use super::{Level, PANEL, Precision, avx2, avx512};
+use super::{Level, PANEL, Precision};
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
 
 /// Width of an attention head in every Whisper model.
 pub const HEAD: usize = 64;
@@ -114,7 +116,9 @@ impl KeyValues {
         let (positions, values) = (heads * capacity, heads * capacity * HEAD);
         let store = match precision {
             Precision::F32 => Store::F32 { keys: Aligned::new(values), values: Aligned::new(values) },
-            Precision::Bf16 => Store::Bf16 { keys: Aligned::new(values), values: Aligned::new(values) },
+            Precision::Bf16 | Precision::Weights8 => {
+                Store::Bf16 { keys: Aligned::new(values), values: Aligned::new(values) }
+            }
             Precision::Int8 => Store::Int8(Int8Store {
                 keys: Aligned::new(values),
                 values: Aligned::new(values),
@@ -395,16 +399,24 @@ impl KeyValues {
 fn pack_positions(level: Level, k: View<'_>, v: View<'_>, keys: &mut [u16], values: [&mut [u16]; 2]) {
     match level {
         Level::Portable => lanewise::pack_positions(k, v, keys, values),
+        #[cfg(target_arch = "x86_64")]
         Level::Avx2 => avx2::pack_positions(k, v, keys, values),
+        #[cfg(target_arch = "x86_64")]
         Level::Avx512 | Level::Amx => avx512::pack_positions(k, v, keys, values),
+        #[cfg(not(target_arch = "x86_64"))]
+        Level::Avx2 | Level::Avx512 | Level::Amx => level.is_missing(),
     }
 }
 
 fn pack_positions_int8(level: Level, k: View<'_>, v: View<'_>, packed: Int8Positions<'_>) {
     match level {
         Level::Portable => lanewise::pack_positions_int8(k, v, packed),
+        #[cfg(target_arch = "x86_64")]
         Level::Avx2 => avx2::pack_positions_int8(k, v, packed),
+        #[cfg(target_arch = "x86_64")]
         Level::Avx512 | Level::Amx => avx512::pack_positions_int8(k, v, packed),
+        #[cfg(not(target_arch = "x86_64"))]
+        Level::Avx2 | Level::Avx512 | Level::Amx => level.is_missing(),
     }
 }
 
@@ -413,8 +425,12 @@ fn round_head(level: Level, x: &[f32]) -> [u16; HEAD] {
     let mut out = [0; HEAD];
     match level {
         Level::Portable => lanewise::round_head(x, &mut out),
+        #[cfg(target_arch = "x86_64")]
         Level::Avx2 => avx2::round_head(x, &mut out),
+        #[cfg(target_arch = "x86_64")]
         Level::Avx512 | Level::Amx => avx512::round_head(x, &mut out),
+        #[cfg(not(target_arch = "x86_64"))]
+        Level::Avx2 | Level::Avx512 | Level::Amx => level.is_missing(),
     }
     out
 }

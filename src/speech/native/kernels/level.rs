@@ -1,5 +1,6 @@
 //! Which instructions this machine offers.
 
+#[cfg(target_arch = "x86_64")]
 use super::{amx, avx2, avx512};
 
 /// An instruction level; each level includes the ones before it.
@@ -24,6 +25,8 @@ pub enum Precision {
     Bf16,
     /// 8-bit integers in −127…127 with a scale per output column and per activation row.
     Int8,
+    /// Weights as [`Precision::Int8`], but activations of 16 bits; keys and values, being no weights, are bf16.
+    Weights8,
 }
 
 impl Level {
@@ -40,6 +43,12 @@ impl Level {
         Self::ALL.into_iter().filter(|level| level.is_available()).collect()
     }
 
+    /// Stops where a level is used that this machine lacks: it was refused when weights were packed.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(super) fn is_missing(self) -> ! {
+        unreachable!("this machine has no {}", self.name())
+    }
+
     /// Returns the name for logs and measurements.
     pub fn name(self) -> &'static str {
         match self {
@@ -54,8 +63,13 @@ impl Level {
     pub fn is_available(self) -> bool {
         match self {
             Self::Portable => true,
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 | Self::Amx => false,
+            #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::is_available(),
+            #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::is_available(),
+            #[cfg(target_arch = "x86_64")]
             Self::Amx => amx::is_available(),
         }
     }

@@ -2,10 +2,18 @@
 
 use std::ops::Range;
 
-use super::buffer::Aligned;
+#[cfg(target_arch = "x86_64")]
 use super::engine::{Weights, multiply};
-use super::packed::{Int8Panels, Panels};
-use super::{Level, PANEL, Packed, Scratch, amx, avx2, avx512, portable};
+#[cfg(target_arch = "x86_64")]
+use super::halves::Halves;
+#[cfg(target_arch = "x86_64")]
+use super::packed::Int8Panels;
+use super::packed::Panels;
+#[cfg(target_arch = "x86_64")]
+use super::pages::{Number, Piece};
+use super::{Level, PANEL, Packed, Scratch, portable};
+#[cfg(target_arch = "x86_64")]
+use super::{amx, avx2, avx512};
 
 /// What is done to each sum before it is stored.
 #[derive(Clone, Copy, Debug)]
@@ -77,49 +85,82 @@ pub fn linear_columns(
     if rows == 0 || columns.is_empty() {
         return;
     }
-    let product = Product { x, rows, columns, bias, tail };
-    match (w.level, &w.panels) {
-        (Level::Amx, Panels::Bf16(panels)) => multiply::<amx::Bf16>(&product, plain(w, panels), out, scratch),
-        (Level::Amx, Panels::Int8(panels)) => {
-            multiply::<amx::Int8>(&product, scaled(w, panels), out, scratch)
+    choose(&Product { x, rows, columns, bias, tail }, w, out, scratch);
+}
+
+/// Calls the kernels of the level and precision for which the weights are packed.
+fn choose(product: &Product<'_>, w: &Packed, out: &mut [f32], scratch: &mut Scratch) {
+    match w.level {
+        Level::Portable => plainly(product, w, out, scratch),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 | Level::Avx512 | Level::Amx => with_vectors(product, w, out, scratch),
+        #[cfg(not(target_arch = "x86_64"))]
+        level @ (Level::Avx2 | Level::Avx512 | Level::Amx) => level.is_missing(),
+    }
+}
+
+fn plainly(product: &Product<'_>, w: &Packed, out: &mut [f32], scratch: &mut Scratch) {
+    match &w.panels {
+        Panels::F32(panels) => {
+            portable::linear_f32(product, w.k, panels.as_slice(), out);
         }
-        (Level::Amx | Level::Avx512, Panels::F32(panels)) => {
-            multiply::<avx512::F32>(&product, plain(w, panels), out, scratch);
+        Panels::Bf16(panels) => {
+            portable::linear_bf16(product, w.k, panels.as_slice(), out, scratch);
         }
-        (Level::Avx512, Panels::Bf16(panels)) if avx512::has_fast_bf16() => {
-            multiply::<avx512::Bf16>(&product, plain(w, panels), out, scratch);
+        Panels::Int8(panels) => {
+            portable::linear_int8(product, w.k, panels, out, scratch);
         }
-        (Level::Avx512, Panels::Bf16(panels)) => {
-            multiply::<avx512::Widened>(&product, plain(w, panels), out, scratch);
-        }
-        (Level::Avx512, Panels::Int8(panels)) => {
-            multiply::<avx512::Int8>(&product, scaled(w, panels), out, scratch);
-        }
-        (Level::Avx2, Panels::F32(panels)) => {
-            multiply::<avx2::F32>(&product, plain(w, panels), out, scratch);
-        }
-        (Level::Portable, Panels::F32(panels)) => {
-            portable::linear_f32(&product, w.k, panels.as_slice(), out);
-        }
-        (Level::Avx2, Panels::Bf16(panels)) => {
-            multiply::<avx2::Bf16>(&product, plain(w, panels), out, scratch);
-        }
-        (Level::Portable, Panels::Bf16(panels)) => {
-            portable::linear_bf16(&product, w.k, panels.as_slice(), out, scratch);
-        }
-        (Level::Avx2, Panels::Int8(panels)) => {
-            multiply::<avx2::Int8>(&product, scaled(w, panels), out, scratch);
-        }
-        (Level::Portable, Panels::Int8(panels)) => {
-            portable::linear_int8(&product, w.k, panels, out, scratch);
+        Panels::Weights8(panels) => {
+            portable::linear_weights8(product, w.k, panels, out, scratch);
         }
     }
 }
 
-fn plain<'a, W: Copy + Default>(w: &Packed, panels: &'a Aligned<W>) -> Weights<'a, W> {
+#[cfg(target_arch = "x86_64")]
+fn with_vectors(product: &Product<'_>, w: &Packed, out: &mut [f32], scratch: &mut Scratch) {
+    match (w.level, &w.panels) {
+        (Level::Amx, Panels::Bf16(panels)) => multiply::<amx::Bf16>(product, plain(w, panels), out, scratch),
+        (Level::Amx, Panels::Int8(panels)) => multiply::<amx::Int8>(product, scaled(w, panels), out, scratch),
+        (Level::Amx | Level::Avx512, Panels::F32(panels)) => {
+            multiply::<avx512::F32>(product, plain(w, panels), out, scratch);
+        }
+        (Level::Avx512, Panels::Bf16(panels)) if avx512::has_fast_bf16() => {
+            multiply::<avx512::Bf16>(product, plain(w, panels), out, scratch);
+        }
+        (Level::Avx512, Panels::Bf16(panels)) => {
+            multiply::<avx512::Widened>(product, plain(w, panels), out, scratch);
+        }
+        (Level::Avx512, Panels::Int8(panels)) => {
+            multiply::<avx512::Int8>(product, scaled(w, panels), out, scratch);
+        }
+        (Level::Avx2, Panels::F32(panels)) => {
+            multiply::<avx2::F32>(product, plain(w, panels), out, scratch);
+        }
+        (Level::Avx2, Panels::Bf16(panels)) => {
+            multiply::<avx2::Bf16>(product, plain(w, panels), out, scratch);
+        }
+        (Level::Avx2, Panels::Int8(panels)) => {
+            multiply::<avx2::Int8>(product, scaled(w, panels), out, scratch);
+        }
+        (Level::Amx, Panels::Weights8(panels)) => {
+            multiply::<Halves<amx::Int8>>(product, scaled(w, panels), out, scratch);
+        }
+        (Level::Avx512, Panels::Weights8(panels)) => {
+            multiply::<Halves<avx512::Int8>>(product, scaled(w, panels), out, scratch);
+        }
+        (Level::Avx2, Panels::Weights8(panels)) => {
+            multiply::<Halves<avx2::Int8>>(product, scaled(w, panels), out, scratch);
+        }
+        (Level::Portable, _) => unreachable!("the caller looked at the level"),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn plain<'a, W: Number>(w: &Packed, panels: &'a Piece<W>) -> Weights<'a, W> {
     Weights { panels: panels.as_slice(), k: w.precision().padded(w.k), scales: &[], sums: &[] }
 }
 
+#[cfg(target_arch = "x86_64")]
 fn scaled<'a>(w: &Packed, panels: &'a Int8Panels) -> Weights<'a, i8> {
     Weights {
         panels: panels.weights.as_slice(),

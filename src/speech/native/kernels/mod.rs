@@ -17,6 +17,14 @@
 //! Work is split over threads by the caller: rows of a product with `chunks_mut`, columns of a product with
 //! few rows with [`linear_columns`], attention by rows of the query or by heads of the keys.
 
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(
+        dead_code,
+        reason = "other processors have the portable level only, not the loops of faster ones"
+    )
+)]
+
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod attention;
@@ -28,15 +36,18 @@ mod buffer;
 mod elementwise;
 mod engine;
 mod flash;
+mod halves;
 mod keys;
 mod lanes;
 mod lanewise;
 mod level;
 mod linear;
 mod packed;
+mod pages;
 mod peak;
 mod portable;
 mod quantised;
+mod rows;
 
 pub use attention::{attend, attention};
 pub use buffer::Scratch;
@@ -46,3 +57,4 @@ pub use level::{Level, Precision};
 pub use linear::{Tail, linear, linear_columns};
 pub use packed::{PANEL, Packed};
 pub use peak::burn;
+pub use rows::{largest, largest_indices, log_sum_exp};

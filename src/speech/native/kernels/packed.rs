@@ -1,6 +1,7 @@
 //! Weights of a linear layer in the order in which the kernels read them.
 
 use super::buffer::Aligned;
+use super::pages::{Number, Piece};
 use super::{Level, Precision};
 
 /// Output columns that lie together in a packed panel.
@@ -20,14 +21,15 @@ pub struct Packed {
 
 #[derive(Clone, Debug)]
 pub(super) enum Panels {
-    F32(Aligned<f32>),
-    Bf16(Aligned<u16>),
+    F32(Piece<f32>),
+    Bf16(Piece<u16>),
     Int8(Int8Panels),
+    Weights8(Int8Panels),
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Int8Panels {
-    pub weights: Aligned<i8>,
+    pub weights: Piece<i8>,
     /// One per column: weight = scale × integer.
     pub scales: Aligned<f32>,
     /// Sum of the integers of a column, for kernels that multiply x + 128 instead of x.
@@ -47,6 +49,7 @@ impl Packed {
                 Panels::Bf16(interleave(n, k, 2, |row, column| bf16_from_f32(weights[row * k + column])))
             }
             Precision::Int8 => Panels::Int8(pack_int8(n, k, weights)),
+            Precision::Weights8 => Panels::Weights8(pack_int8(n, k, weights)),
         };
         Self { level, n, k, panels }
     }
@@ -72,6 +75,7 @@ impl Packed {
             Panels::F32(_) => Precision::F32,
             Panels::Bf16(_) => Precision::Bf16,
             Panels::Int8(_) => Precision::Int8,
+            Panels::Weights8(_) => Precision::Weights8,
         }
     }
 
@@ -80,7 +84,7 @@ impl Packed {
         match &self.panels {
             Panels::F32(panels) => size_of_val(panels.as_slice()),
             Panels::Bf16(panels) => size_of_val(panels.as_slice()),
-            Panels::Int8(panels) => panels.weights.as_slice().len(),
+            Panels::Int8(panels) | Panels::Weights8(panels) => panels.weights.as_slice().len(),
         }
     }
 }
@@ -90,24 +94,19 @@ impl Precision {
     pub(super) fn padded(self, k: usize) -> usize {
         match self {
             Self::F32 | Self::Bf16 => k.next_multiple_of(32),
-            Self::Int8 => k.next_multiple_of(64),
+            Self::Int8 | Self::Weights8 => k.next_multiple_of(64),
         }
     }
 }
 
 /// Writes `[panel][k/group][PANEL][group]`; whatever lies outside n × k stays zero.
-fn interleave<T: Copy + Default>(
-    n: usize,
-    k: usize,
-    group: usize,
-    value: impl Fn(usize, usize) -> T,
-) -> Aligned<T> {
+fn interleave<T: Number>(n: usize, k: usize, group: usize, value: impl Fn(usize, usize) -> T) -> Piece<T> {
     let k_padded = match group {
         1 => Precision::F32.padded(k),
         2 => Precision::Bf16.padded(k),
         _ => Precision::Int8.padded(k),
     };
-    let mut packed = Aligned::new(n.next_multiple_of(PANEL) * k_padded);
+    let mut packed = Piece::new(n.next_multiple_of(PANEL) * k_padded);
     let target = packed.as_mut_slice();
     for row in 0..n {
         let panel = row / PANEL * PANEL * k_padded;

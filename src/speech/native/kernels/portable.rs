@@ -1,11 +1,12 @@
 //! The kernels in plain Rust: the definition against which the other levels are tested.
 
 use super::buffer::Scratch;
+use super::halves::{OPERAND_MAX, joined, split_row};
 use super::keys::{HEAD, KeyValues, Store};
 use super::lanes::{Separate, gelu};
 use super::lanewise;
 use super::linear::{Product, Tail};
-use super::packed::{Int8Panels, bf16_from_f32, f32_from_bf16, quantise};
+use super::packed::{Int8Panels, bf16_from_f32, f32_from_bf16, peak, quantise};
 use super::{PANEL, Precision};
 
 /// See [`super::linear()`]; `panels` as in [`super::Packed`].
@@ -65,6 +66,42 @@ pub(super) fn linear_int8(
             }
             for (i, sum) in sums.iter_mut().enumerate() {
                 *sum = integers[i] as f32 * (scale * panels.scales.as_slice()[column + i]);
+            }
+            column += PANEL;
+        });
+    }
+}
+
+/// See [`super::linear()`]; x is quantised per row to 16 bits, sums of each half are exact integers.
+pub(super) fn linear_weights8(
+    product: &Product<'_>,
+    k: usize,
+    panels: &Int8Panels,
+    out: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    let k_padded = Precision::Weights8.padded(k);
+    let halves = scratch.integers.take(2 * k_padded);
+    for row in 0..product.rows {
+        let x = &product.x[row * k..(row + 1) * k];
+        let peak = peak(x);
+        let scale = peak / OPERAND_MAX;
+        split_row::<4>(x, k_padded, peak, |column, high, low| {
+            halves[2 * column..2 * column + 4].copy_from_slice(high);
+            halves[2 * column + 4..2 * column + 8].copy_from_slice(low);
+        });
+        let mut column = product.columns.start;
+        each_panel(product, row, k_padded, panels.weights.as_slice(), out, |panel, sums| {
+            let mut integers = [[0i32; 2]; PANEL];
+            for (eight, weights) in halves.chunks_exact(8).zip(panel.chunks_exact(4 * PANEL)) {
+                for ([high, low], w) in integers.iter_mut().zip(weights.chunks_exact(4)) {
+                    *high += (0..4).map(|i| i32::from(eight[i]) * i32::from(w[i])).sum::<i32>();
+                    *low += (0..4).map(|i| i32::from(eight[4 + i]) * i32::from(w[i])).sum::<i32>();
+                }
+            }
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let [high, low] = integers[i];
+                *sum = joined(high, low) * (scale * panels.scales.as_slice()[column + i]);
             }
             column += PANEL;
         });

@@ -1,7 +1,7 @@
 //! Attention of few queries over int8 keys and values (cross-attention of the decoder): read once, half the bytes.
 
 use super::buffer::Aligned;
-use super::engine::{Engine, Step, TILE_ROWS, Tile};
+use super::engine::{Engine, Soon, Step, TILE_ROWS, Tile};
 use super::flash::{SCALE, Target};
 use super::keys::{HEAD, Int8Store, View};
 use super::packed::PANEL;
@@ -80,7 +80,7 @@ fn score<E: Average>(session: &E::Session, q: View<'_>, head: &Int8Head<'_>, sco
             from: 0,
             panel: &head.keys[first * HEAD..(first + PANEL) * HEAD],
             sums: &head.key_sums[first..first + PANEL],
-            soon: &[],
+            soon: Soon::NONE,
             resume: false,
         };
         E::sums(session, &step, &mut tile);

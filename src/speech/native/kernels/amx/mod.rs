@@ -14,6 +14,7 @@ use super::avx512;
 use super::buffer::{Aligned, Scratch};
 use super::engine::{Engine, Finish, Step, TILE_ROWS, Tile, blocked};
 use super::flash::{Gathered, Scores, Softmax, score_panels};
+use super::halves::Split;
 use super::keys::{HEAD, View};
 use super::packed::PANEL;
 use super::quantised::{Average, Values};
@@ -111,6 +112,22 @@ impl Softmax for Bf16 {
 
     fn gather(products: &[Tile; 2], rows: usize, gathered: &mut Gathered) {
         avx512::gather(products, rows, gathered);
+    }
+}
+
+impl Split for Int8 {
+    fn split(
+        x: View<'_>,
+        k: usize,
+        out: &mut [u8],
+        scales: &mut [f32],
+        places: impl Fn(usize) -> [usize; 2],
+    ) {
+        avx512::split::<Self>(x, k, (out, scales), 0, places);
+    }
+
+    fn join(tile: &mut Tile, rows: usize, scales: (&[f32], &[f32])) {
+        avx512::join(tile, rows, scales);
     }
 }
 

@@ -11,21 +11,41 @@ const TILE_BYTES: usize = 1024;
 /// Bytes of weights that one step of 64 operand bytes needs: two tiles side by side.
 const STEP_BYTES: usize = 2 * TILE_BYTES;
 
+/// Chooses the kernel for the number of rows and of lines to prefetch in each step.
+macro_rules! by_lines {
+    ($half:ident, $full:ident, $rows:expr, $call:expr) => {{
+        let call: &Call = $call;
+        // SAFETY: the call was checked; the session shapes the tiles.
+        unsafe {
+            match ($rows <= 16, call.lines) {
+                (true, 0) => $half::<0>(call),
+                (true, _) => $half::<32>(call),
+                (false, 0) => $full::<0>(call),
+                (false, 1..=2) => $full::<2>(call),
+                (false, 3..=8) => $full::<8>(call),
+                (false, 9..=16) => $full::<16>(call),
+                (false, _) => $full::<32>(call),
+            }
+        }
+    }};
+}
+
 /// bf16 operands (tile by tile), bf16 weights.
 pub(super) fn sums_bf16(session: &Session, step: &Step<'_, Bf16>, tile: &mut Tile) {
     assert!(step.k.is_multiple_of(32) && step.from.is_multiple_of(32));
     let call = Call::new(step, session, tile);
-    // SAFETY: the call was checked; the session shapes the tiles.
-    unsafe { if step.rows <= 16 { bf16_16(&call) } else { bf16_32(&call) } }
+    by_lines!(bf16_16, bf16_32, step.rows, &call);
 }
 
 /// int8 operands (tile by tile), int8 weights.
 pub(super) fn sums_int8(session: &Session, step: &Step<'_, Int8>, tile: &mut Tile) {
     assert!(step.k.is_multiple_of(64) && step.from.is_multiple_of(64));
     let call = Call::new(step, session, tile);
-    // SAFETY: the call was checked; the session shapes the tiles.
-    unsafe { if step.rows <= 16 { int8_16(&call) } else { int8_32(&call) } }
+    by_lines!(int8_16, int8_32, step.rows, &call);
 }
+
+/// Bytes in a cache line.
+const LINE_BYTES: usize = 64;
 
 /// Checked pointers of one step.
 struct Call {
@@ -36,9 +56,9 @@ struct Call {
     panel: *const u8,
     sums: *mut u32,
     resume: usize,
-    /// Only prefetched: need not be readable. Bytes that fall to each step.
+    /// Only prefetched: need not be readable. Cache lines that fall to each step.
     soon: *const u8,
-    soon_step: usize,
+    lines: usize,
 }
 
 impl Call {
@@ -61,8 +81,8 @@ impl Call {
             panel: step.panel.as_ptr().cast(),
             sums: tile.0.as_mut_ptr(),
             resume: usize::from(step.resume),
-            soon: step.soon.as_ptr().cast(),
-            soon_step: size_of_val(step.soon).div_ceil(steps).next_multiple_of(64).min(128),
+            soon: step.soon.at,
+            lines: step.soon.bytes.div_ceil(steps * LINE_BYTES),
         }
     }
 }
@@ -71,7 +91,7 @@ impl Call {
 macro_rules! kernels {
     ($full:ident, $half:ident, $product:literal) => {
         /// Reads 2 × steps operand tiles and a panel of steps × 16 rows of 128 bytes, writes 32 × 32 sums.
-        unsafe fn $full(call: &Call) {
+        unsafe fn $full<const LINES: usize>(call: &Call) {
             // SAFETY: the caller checked the lengths; every tile is written before it is read.
             unsafe {
                 asm!(
@@ -96,13 +116,16 @@ macro_rules! kernels {
                     concat!($product, " tmm1, tmm4, tmm7"),
                     "tileloadd tmm5, [{lower} + {dense}*1]",
                     concat!($product, " tmm2, tmm5, tmm6"),
-                    "prefetcht1 [{soon}]",
-                    "prefetcht1 [{soon} + 64]",
+                    ".set line, 0",
+                    ".rept {lines}",
+                    "prefetcht1 [{soon} + 64 * line]",
+                    ".set line, line + 1",
+                    ".endr",
                     concat!($product, " tmm3, tmm5, tmm7"),
                     "add {upper}, 1024",
                     "add {lower}, 1024",
                     "add {panel}, 2048",
-                    "add {soon}, {soon_step}",
+                    "add {soon}, {lines} * 64",
                     "dec {steps}",
                     "jnz 2b",
                     "tilestored [{sums} + {apart}*1], tmm0",
@@ -114,7 +137,7 @@ macro_rules! kernels {
                     panel = inout(reg) call.panel => _,
                     soon = inout(reg) call.soon => _,
                     steps = inout(reg) call.steps => _,
-                    soon_step = in(reg) call.soon_step,
+                    lines = const LINES,
                     sums = in(reg) call.sums,
                     resume = in(reg) call.resume,
                     wide = in(reg) 128usize,
@@ -128,7 +151,7 @@ macro_rules! kernels {
         }
 
         /// Reads steps operand tiles and a panel of steps × 16 rows of 128 bytes, writes 16 × 32 sums.
-        unsafe fn $half(call: &Call) {
+        unsafe fn $half<const LINES: usize>(call: &Call) {
             // SAFETY: the caller checked the lengths; every tile is written before it is read.
             unsafe {
                 asm!(
@@ -145,16 +168,24 @@ macro_rules! kernels {
                     "tileloadd tmm6, [{panel} + {wide}*1]",
                     concat!($product, " tmm0, tmm4, tmm6"),
                     "tileloadd tmm7, [{panel} + {wide}*1 + 64]",
+                    ".set line, 0",
+                    ".rept {lines}",
+                    "prefetcht1 [{soon} + 64 * line]",
+                    ".set line, line + 1",
+                    ".endr",
                     concat!($product, " tmm1, tmm4, tmm7"),
                     "add {upper}, 1024",
                     "add {panel}, 2048",
+                    "add {soon}, {lines} * 64",
                     "dec {steps}",
                     "jnz 2b",
                     "tilestored [{sums} + {apart}*1], tmm0",
                     "tilestored [{sums} + {apart}*1 + 64], tmm1",
                     upper = inout(reg) call.upper => _,
                     panel = inout(reg) call.panel => _,
+                    soon = inout(reg) call.soon => _,
                     steps = inout(reg) call.steps => _,
+                    lines = const LINES,
                     sums = in(reg) call.sums,
                     resume = in(reg) call.resume,
                     wide = in(reg) 128usize,

@@ -10,6 +10,7 @@ mod product;
 use super::buffer::{Aligned, Scratch};
 use super::engine::{Engine, Finish, Step, Tile, blocked};
 use super::flash::{Gathered, Softmax};
+use super::halves::{self, Split};
 use super::keys::{HEAD, View};
 use super::lanes::Fused;
 use super::lanewise::{self, Int8Positions};
@@ -173,10 +174,37 @@ impl Engine for Int8 {
     }
 }
 
+impl Split for Int8 {
+    fn split(
+        x: View<'_>,
+        k: usize,
+        out: &mut [i8],
+        scales: &mut [f32],
+        places: impl Fn(usize) -> [usize; 2],
+    ) {
+        #[target_feature(enable = "avx2,fma")]
+        fn inner(x: View<'_>, k: usize, out: (&mut [i8], &mut [f32]), places: impl Fn(usize) -> [usize; 2]) {
+            halves::split(x, k, out, places, Int8::place, |byte| byte);
+        }
+        assert!(is_available());
+        // SAFETY: the instructions are there, by the assertion.
+        unsafe { inner(x, k, (out, scales), places) }
+    }
+
+    fn join(tile: &mut Tile, rows: usize, scales: (&[f32], &[f32])) {
+        join_tile(tile, rows, scales);
+    }
+}
+
 impl Average for Int8 {
     fn average(scores: &mut [f32], values: &Values<'_>, out: &mut [f32; HEAD]) {
         average(scores, values, out);
     }
+}
+
+compiled! {
+    /// See [`Split::join`].
+    join_tile(tile: &mut Tile, rows: usize, scales: (&[f32], &[f32])) => halves::join(tile, rows, scales)
 }
 
 compiled! {

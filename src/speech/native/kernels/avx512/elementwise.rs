@@ -1,5 +1,7 @@
 //! The common loops, compiled for this level.
 
+use super::super::engine::Tile;
+use super::super::halves;
 use super::super::keys::{HEAD, View};
 use super::super::lanes::Fused;
 use super::super::lanewise::{self, Int8Positions};
@@ -38,4 +40,22 @@ pub(super) fn pack_positions_int8(k: View<'_>, v: View<'_>, packed: Int8Position
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
 pub(super) fn round_head(x: &[f32; HEAD], out: &mut [u16; HEAD]) {
     lanewise::round_head(x, out);
+}
+
+/// `flip` is xor-ed into each byte: 0x80 turns the integer into itself + 128.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+pub(super) fn split(
+    x: View<'_>,
+    k: usize,
+    out: (&mut [u8], &mut [f32]),
+    flip: u8,
+    places: impl Fn(usize) -> [usize; 2],
+    place: impl Fn(usize, usize, usize) -> usize,
+) {
+    halves::split(x, k, out, places, place, |byte| byte as u8 ^ flip);
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+pub(super) fn join(tile: &mut Tile, rows: usize, scales: (&[f32], &[f32])) {
+    halves::join(tile, rows, scales);
 }

@@ -17,6 +17,7 @@ use std::sync::OnceLock;
 use super::buffer::{Aligned, Scratch};
 use super::engine::{Engine, Finish, Step, Tile, blocked};
 use super::flash::{Gathered, Softmax};
+use super::halves::Split;
 use super::keys::{HEAD, View};
 use super::lanewise::{self, Int8Positions};
 use super::packed::PANEL;
@@ -61,6 +62,24 @@ pub(super) fn quantise(
 ) {
     // SAFETY: called by engines, which are used only after their level was detected.
     unsafe { operands::quantise(x, k, out, scales, flip, place) }
+}
+
+/// Quantises rows to halves; see [`Split::split`].
+pub(super) fn split<E: Split<X = u8>>(
+    x: View<'_>,
+    k: usize,
+    out: (&mut [u8], &mut [f32]),
+    flip: u8,
+    places: impl Fn(usize) -> [usize; 2],
+) {
+    // SAFETY: called by engines, which are used only after their level was detected.
+    unsafe { elementwise::split(x, k, out, flip, places, E::place) }
+}
+
+/// Joins the sums of halves; see [`Split::join`].
+pub(super) fn join(tile: &mut Tile, rows: usize, scales: (&[f32], &[f32])) {
+    // SAFETY: called by engines, which are used only after their level was detected.
+    unsafe { elementwise::join(tile, rows, scales) }
 }
 
 /// Turns a tile into output.
@@ -304,6 +323,22 @@ impl Softmax for Bf16 {
 
     fn gather(products: &[Tile; 2], rows: usize, gathered: &mut Gathered) {
         gather(products, rows, gathered);
+    }
+}
+
+impl Split for Int8 {
+    fn split(
+        x: View<'_>,
+        k: usize,
+        out: &mut [u8],
+        scales: &mut [f32],
+        places: impl Fn(usize) -> [usize; 2],
+    ) {
+        split::<Self>(x, k, (out, scales), 0x80, places);
+    }
+
+    fn join(tile: &mut Tile, rows: usize, scales: (&[f32], &[f32])) {
+        join(tile, rows, scales);
     }
 }
 
