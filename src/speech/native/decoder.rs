@@ -4,9 +4,12 @@ use crate::speech::model::quant::Format;
 
 use super::align::{Glances, Head};
 use super::encoder::Heard;
-use super::kernels::{HEAD, KeyValues, Level, Packed, Scratch, Tail, View, attend, linear};
+use super::kernels::{HEAD, KeyValues, Level, Packed, Precision, Scratch, Tail, View, attend, linear};
 use super::weights::{Linear, Norm, Source};
 use super::{LoadError, Precisions};
+
+/// Embeddings of all tokens, and weights of the head.
+const TOKEN_TABLE: &str = "decoder.token_embedding.weight";
 
 /// One layer: attention over the own past, attention over the sound, two linear layers.
 struct Layer {
@@ -20,6 +23,9 @@ struct Layer {
     feed_in: Linear,
     feed_out: Linear,
 }
+
+/// All layers of a decoder.
+pub(super) struct Layers(Vec<Layer>);
 
 /// The table of token embeddings, left in the file's format: only a few rows are read per step.
 struct Embeddings {
@@ -113,21 +119,36 @@ impl Past {
 }
 
 impl Decoder {
-    /// Reads the decoder, but for the key and value layers over the sound, which are the encoder's.
-    pub(super) fn read(source: &Source<'_>, precisions: Precisions) -> Result<Self, LoadError> {
-        let dims = source.model.dims;
-        let table = "decoder.token_embedding.weight";
+    /// Reads the layers, but for keys and values over the sound, which are the encoder's.
+    pub(super) fn read_layers(source: &Source<'_>, precisions: Precisions) -> Result<Layers, LoadError> {
         let layer = |index| Layer::read(source, &format!("decoder.blocks.{index}"), precisions);
+        (0..source.model.dims.text_layers).map(layer).collect::<Result<_, _>>().map(Layers)
+    }
+
+    /// Reads what is small, and joins it with the two parts that take long.
+    pub(super) fn read(
+        source: &Source<'_>,
+        precisions: Precisions,
+        Layers(layers): Layers,
+        head: Packed,
+    ) -> Result<Self, LoadError> {
+        let dims = source.model.dims;
         Ok(Self {
             level: source.level,
             precisions,
             width: dims.state,
-            embeddings: Embeddings::read(source, table)?,
+            embeddings: Embeddings::read(source, TOKEN_TABLE)?,
             positions: source.values("decoder.positional_embedding")?,
-            layers: (0..dims.text_layers).map(layer).collect::<Result<_, _>>()?,
+            layers,
             norm: source.norm("decoder.ln")?,
-            head: Packed::pack(source.level, precisions.head, dims.vocab, dims.state, &source.values(table)?),
+            head,
         })
+    }
+
+    /// Packs the token table as the last linear layer, half of all weights the decoder reads in a step.
+    pub(super) fn read_head(source: &Source<'_>, precision: Precision) -> Result<Packed, LoadError> {
+        let dims = source.model.dims;
+        Ok(Packed::pack(source.level, precision, dims.vocab, dims.state, &source.values(TOKEN_TABLE)?))
     }
 
     /// Makes an empty text that can grow to `capacity` tokens.

@@ -47,6 +47,7 @@ pub struct Hearing {
     mel: Mel,
     /// Nothing before the first stage.
     states: Vec<f32>,
+    joined: Vec<f32>,
     /// Stages done: the front, then the layers.
     done: usize,
 }
@@ -54,7 +55,7 @@ pub struct Hearing {
 impl Hearing {
     /// Begins with nothing computed.
     pub fn new(mel: Mel) -> Self {
-        Self { mel, states: Vec::new(), done: 0 }
+        Self { mel, states: Vec::new(), joined: Vec::new(), done: 0 }
     }
 }
 
@@ -82,7 +83,10 @@ impl Encoder {
     pub fn advance(&self, hearing: &mut Hearing, team: &mut Team) -> Option<Heard> {
         match hearing.done {
             0 => hearing.states = self.front(&hearing.mel, team),
-            done if done <= self.layers.len() => self.layers[done - 1].apply(&mut hearing.states, self, team),
+            done if done <= self.layers.len() => {
+                let Hearing { states, joined, .. } = hearing;
+                self.layers[done - 1].apply(states, joined, self, team);
+            }
             _ => return Some(self.heard(&self.normal(&hearing.states, team), team)),
         }
         hearing.done += 1;
@@ -170,35 +174,26 @@ impl Layer {
         })
     }
 
-    fn apply(&self, states: &mut Vec<f32>, encoder: &Encoder, team: &mut Team) {
+    /// `joined` is room for queries, keys and values, kept from layer to layer.
+    fn apply(&self, states: &mut [f32], joined: &mut Vec<f32>, encoder: &Encoder, team: &mut Team) {
         let width = encoder.width;
         let chunk = ROWS * width;
-        let mut joined = vec![0.0; states.len() * 3];
+        joined.resize(states.len() * 3, 0.0);
         team.share(states.chunks(chunk).zip(joined.chunks_mut(3 * chunk)), |(x, out), scratch| {
             let mut normal = vec![0.0; x.len()];
             self.attention_norm.apply(x, &mut normal);
             self.query_key_value.apply(&normal, Tail::None, out, scratch);
         });
-        let joined = View::new(&joined, 3 * width);
+        let joined = View::new(joined, 3 * width);
         let keys = pack_heads(joined, encoder, team);
-        let mut after = vec![0.0; states.len()];
-        let parts = states.chunks(chunk).zip(after.chunks_mut(chunk)).enumerate();
-        team.share(parts, |(part, (x, out)), scratch| {
+        team.share(states.chunks_mut(chunk).enumerate(), |(part, x), scratch| {
             let rows = part * ROWS..part * ROWS + x.len() / width;
-            self.attend_and_feed(joined.columns(0..width).rows(rows), &keys, x, out, scratch);
+            self.attend_and_feed(joined.columns(0..width).rows(rows), &keys, x, scratch);
         });
-        *states = after;
     }
 
     /// Computes the rest of the layer for some rows `x`, whose queries are `q`.
-    fn attend_and_feed(
-        &self,
-        q: View<'_>,
-        keys: &[KeyValues],
-        x: &[f32],
-        out: &mut [f32],
-        scratch: &mut Scratch,
-    ) {
+    fn attend_and_feed(&self, q: View<'_>, keys: &[KeyValues], x: &mut [f32], scratch: &mut Scratch) {
         let mut seen = vec![0.0; x.len()];
         attention(q, keys, &mut seen, scratch);
         let mut added = vec![0.0; x.len()];
@@ -207,7 +202,7 @@ impl Layer {
         let rows = q.height();
         let mut wide = vec![0.0; rows * self.feed_in.weight.n()];
         self.feed_in.apply(&seen, Tail::Gelu, &mut wide, scratch);
-        self.feed_out.apply(&wide, Tail::Add(&added), out, scratch);
+        self.feed_out.apply(&wide, Tail::Add(&added), x, scratch);
     }
 }
 

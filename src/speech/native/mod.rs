@@ -43,6 +43,7 @@ use decoder::Decoder;
 use encoder::Encoder;
 use mel::FrontEnd;
 use rules::Rules;
+use team::Team;
 use weights::Source;
 
 /// Why a model could not be used.
@@ -149,10 +150,18 @@ impl Native {
         let precisions = Precisions::of(settings.precision);
         let source = Source { model: &model, level: settings.level };
         let tokenizer = Tokenizer::new(&model.vocabulary, model.dims.vocab)?;
+        let (mut encoder, mut layers, mut head) = (None, None, None);
+        // Unpacking and packing is half of the time until the first text: each thread takes a part.
+        let parts: [Box<dyn FnOnce() + Send>; 3] = [
+            Box::new(|| encoder = Some(Encoder::read(&source, precisions))),
+            Box::new(|| head = Some(Decoder::read_head(&source, precisions.head))),
+            Box::new(|| layers = Some(Decoder::read_layers(&source, precisions))),
+        ];
+        Team::new(settings.threads).share(parts, |part, _| part());
         let shared = Shared {
             front: FrontEnd::new(&model.filters),
-            encoder: Encoder::read(&source, precisions)?,
-            decoder: Decoder::read(&source, precisions)?,
+            encoder: read(encoder)?,
+            decoder: Decoder::read(&source, precisions, read(layers)?, read(head)?)?,
             rules: Rules::new(&tokenizer),
             tokenizer,
             audio_ctx_max: model.dims.audio_ctx,
@@ -165,4 +174,9 @@ impl Native {
     pub fn worker(&self) -> Worker {
         Worker::new(Arc::clone(&self.shared), self.threads)
     }
+}
+
+/// What a part of the loading came to.
+fn read<T>(part: Option<Result<T, LoadError>>) -> Result<T, LoadError> {
+    part.unwrap_or_else(|| unreachable!("every part is shared out"))
 }

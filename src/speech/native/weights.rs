@@ -35,8 +35,15 @@ impl Norm {
 impl Source<'_> {
     /// Widens one tensor to single precision.
     pub fn values(&self, name: &str) -> Result<Vec<f32>, LoadError> {
+        let mut values = Vec::new();
+        self.append(name, &mut values)?;
+        Ok(values)
+    }
+
+    fn append(&self, name: &str, out: &mut Vec<f32>) -> Result<(), LoadError> {
         let tensor: Tensor<'_> = self.model.tensor(name)?;
-        tensor.values().ok_or_else(|| LoadError::Format(name.to_owned()))
+        let is_read = tensor.format.decode(tensor.data, out);
+        is_read.then_some(()).ok_or_else(|| LoadError::Format(name.to_owned()))
     }
 
     /// Reads a layer norm.
@@ -51,11 +58,11 @@ impl Source<'_> {
         let (mut weights, mut bias) = (Vec::new(), Vec::new());
         let mut columns = width;
         for name in names {
-            let values = self.values(&format!("{name}.weight"))?;
+            let before = weights.len();
+            self.append(&format!("{name}.weight"), &mut weights)?;
             let part = self.values(&format!("{name}.bias"));
             let rows = part.as_ref().map_or(width, Vec::len);
-            columns = values.len() / rows;
-            weights.extend(values);
+            columns = (weights.len() - before) / rows;
             bias.extend(part.unwrap_or_else(|_| vec![0.0; rows]));
         }
         let weight = Packed::pack(self.level, precision, bias.len(), columns, &weights);
