@@ -37,9 +37,9 @@ pub struct Args {
     /// Instructions to use; the best this machine has if absent
     #[arg(long, value_parser = level_names())]
     level: Option<String>,
-    /// Number format to compute with
-    #[arg(long, default_value = "bf16", value_parser = precision_names())]
-    precision: String,
+    /// Number format to compute with; the one recordings are recognised with if absent
+    #[arg(long, value_parser = precision_names())]
+    precision: Option<String>,
     /// Threads; one a core if absent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     threads: Option<u8>,
@@ -94,6 +94,10 @@ pub fn precision(name: &str) -> anyhow::Result<Precision> {
     found.map(|(_, precision)| *precision).with_context(|| format!("there is no number format {name:?}"))
 }
 
+fn name_of(precision: Precision) -> &'static str {
+    PRECISIONS.iter().find(|(_, known)| *known == precision).map_or("", |(name, _)| name)
+}
+
 /// Everything that was measured; times in seconds, speeds per second.
 #[derive(Debug, Clone)]
 pub struct Figures {
@@ -138,7 +142,11 @@ pub fn run(dir: &Path, args: &Args) -> anyhow::Result<ExitCode> {
         named => named?,
     };
     let machine = Machine { cores, memory_bytes: memory_bytes()? };
-    let figures = measure(model, dims, (level, &args.precision), threads, machine)?;
+    let settings = match &args.precision {
+        Some(name) => NativeSettings { precision: precision(name)?, ..NativeSettings::of(level) },
+        None => NativeSettings::of(level),
+    };
+    let figures = measure(model, dims, settings, threads, machine)?;
     match args.format {
         Format::Text => print!("{}", report::text(&figures)),
         Format::Json => println!("{}", report::json(&figures)),
@@ -161,14 +169,13 @@ fn named(dir: &Path, args: &Args) -> anyhow::Result<(String, Dims)> {
 fn measure(
     model: String,
     dims: Dims,
-    (level, number_format): (Level, &str),
+    settings: NativeSettings,
     threads: usize,
     machine: Machine,
 ) -> anyhow::Result<Figures> {
+    let NativeSettings { level, precision, .. } = settings;
     let peak = [peak(level, 1), peak(level, threads)];
     let read = memory_speed(threads, machine);
-    let settings =
-        NativeSettings { level, precision: precision(number_format)?, threads: 1, token_times: false };
     let native = Native::load(&synthetic::file(dims, Stored::Bf16), settings)?;
     let mut probe = native.probe(threads);
     let mel = probe.frames(&hum(30.0), dims.audio_ctx);
@@ -181,7 +188,7 @@ fn measure(
         model,
         dims,
         level,
-        precision: number_format.to_owned(),
+        precision: name_of(precision).to_owned(),
         threads,
         peak,
         read,

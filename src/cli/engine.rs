@@ -78,7 +78,7 @@ fn native(hello: &Hello, weights: &[u8]) -> Result<Loaded<Box<dyn Recognizer>>, 
 fn native_settings() -> anyhow::Result<NativeSettings> {
     let mut settings = NativeSettings::default();
     if let Some(name) = forced("GIJIROKU_LEVEL")? {
-        settings.level = bench::level(&name).context("GIJIROKU_LEVEL")?;
+        settings = NativeSettings::of(bench::level(&name).context("GIJIROKU_LEVEL")?);
     }
     if let Some(name) = forced("GIJIROKU_PRECISION")? {
         settings.precision = bench::precision(&name).context("GIJIROKU_PRECISION")?;
