@@ -297,7 +297,7 @@ fn long_rows_are_summed_in_stretches_without_loss() {
 fn positions_far_below_the_peak_and_equal_positions_are_weighed_right() {
     let mut scratch = Scratch::new();
     for level in Level::available() {
-        for precision in [Precision::F32, Precision::Bf16] {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
             // The peak comes last, 100 above the rest: everything gathered before must vanish.
             let t = 600;
             let mut k = vec![0.0; t * HEAD];

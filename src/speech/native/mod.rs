@@ -125,7 +125,9 @@ impl Precisions {
         };
         match precision {
             Precision::F32 | Precision::Bf16 => all(precision),
-            Precision::Weights8 => Self { decoder: precision, head: precision, ..all(Precision::Bf16) },
+            Precision::Weights8 => {
+                Self { cross: Precision::Int8, decoder: precision, head: precision, ..all(Precision::Bf16) }
+            }
             Precision::Int8 => {
                 let (wide, narrow) = (Precision::Bf16, Precision::Int8);
                 Self { encoder: narrow, cross: narrow, decoder: narrow, head: narrow, ..all(wide) }

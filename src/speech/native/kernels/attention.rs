@@ -7,11 +7,12 @@ use super::buffer::Aligned;
 use super::flash::Target;
 #[cfg(target_arch = "x86_64")]
 use super::flash::{Block, Softmax};
+#[cfg(target_arch = "x86_64")]
+use super::halves::Halves;
+#[cfg(target_arch = "x86_64")]
+use super::keys::Store;
 use super::keys::{HEAD, KeyValues, View};
 #[cfg(target_arch = "x86_64")]
-use super::keys::{Int8Store, Store};
-#[cfg(target_arch = "x86_64")]
-use super::quantised::{self, Average, Int8Head};
 use super::{Level, Scratch, portable};
 #[cfg(target_arch = "x86_64")]
 use super::{amx, avx2, avx512};
@@ -78,20 +79,14 @@ fn attend_heads(
     match keys.level {
         Level::Portable => slow(q, keys, heads, target, scratch),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 | Level::Avx512 | Level::Amx => with_vectors(q, keys, heads, target, scratch),
+        Level::Avx2 | Level::Avx512 | Level::Amx => with_vectors(q, keys, heads, target),
         #[cfg(not(target_arch = "x86_64"))]
         level @ (Level::Avx2 | Level::Avx512 | Level::Amx) => level.is_missing(),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-fn with_vectors(
-    q: View<'_>,
-    keys: &KeyValues,
-    heads: Range<usize>,
-    target: &mut Target<'_>,
-    scratch: &mut Scratch,
-) {
+fn with_vectors(q: View<'_>, keys: &KeyValues, heads: Range<usize>, target: &mut Target<'_>) {
     match (keys.level, &keys.store) {
         (Level::Amx, Store::Bf16 { keys: k, values: v }) => fast::<amx::Bf16>(q, keys, k, v, heads, target),
         (Level::Avx512, Store::Bf16 { keys: k, values: v }) if avx512::has_fast_bf16() => {
@@ -105,9 +100,15 @@ fn with_vectors(
         }
         (Level::Avx2, Store::Bf16 { keys: k, values: v }) => fast::<avx2::Bf16>(q, keys, k, v, heads, target),
         (Level::Avx2, Store::F32 { keys: k, values: v }) => fast::<avx2::F32>(q, keys, k, v, heads, target),
-        (Level::Amx, Store::Int8(store)) => few::<amx::Int8>(q, keys, store, heads, target, scratch),
-        (Level::Avx512, Store::Int8(store)) => few::<avx512::Int8>(q, keys, store, heads, target, scratch),
-        (Level::Avx2, Store::Int8(store)) => few::<avx2::Int8>(q, keys, store, heads, target, scratch),
+        (Level::Amx, Store::Int8(store)) => {
+            fast::<Halves<amx::Int8>>(q, keys, &store.keys, &store.values, heads, target)
+        }
+        (Level::Avx512, Store::Int8(store)) => {
+            fast::<Halves<avx512::Int8>>(q, keys, &store.keys, &store.values, heads, target)
+        }
+        (Level::Avx2, Store::Int8(store)) => {
+            fast::<Halves<avx2::Int8>>(q, keys, &store.keys, &store.values, heads, target)
+        }
         (Level::Portable, _) => unreachable!("the caller looked at the level"),
     }
 }
@@ -127,24 +128,6 @@ fn fast<E: Softmax>(
         let q = q.columns(index * HEAD..(index + 1) * HEAD);
         let mut target = Target { out: target.out, at: target.at + index * HEAD, stride: target.stride };
         block.attend(&session, q, &keys.head(k, v, head), &mut target);
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn few<E: Average>(
-    q: View<'_>,
-    keys: &KeyValues,
-    store: &Int8Store,
-    heads: Range<usize>,
-    target: &mut Target<'_>,
-    scratch: &mut Scratch,
-) {
-    let session = E::enter(q.height());
-    for (index, head) in heads.enumerate() {
-        let q = q.columns(index * HEAD..(index + 1) * HEAD);
-        let head = Int8Head::new(store, head * keys.capacity, keys.capacity, keys.len);
-        let mut target = Target { out: target.out, at: target.at + index * HEAD, stride: target.stride };
-        quantised::attend_head::<E>(&session, q, &head, &mut target, &mut scratch.floats);
     }
 }
 

@@ -6,12 +6,16 @@
 //! When a row's peak rises by much, what it has gathered so far is scaled down.
 //! Source: Dao et al. 2022 (online softmax); the scores carry log2(e), so that 2^x replaces e^x.
 
+use std::ops::Range;
+
 use super::engine::{Engine, Soon, Step, TILE_ROWS, Tile};
 use super::keys::{HEAD, View};
 use super::packed::PANEL;
 
 /// Panels of 32 keys in a block: 32 × 256 scores are 32 KB.
 const BLOCK_PANELS: usize = 8;
+/// Positions of a block.
+pub(super) const BLOCK: usize = BLOCK_PANELS * PANEL;
 /// Hypotheses of one window, not positions of the encoder.
 const FEW_ROWS: usize = 16;
 /// 64^(−1/2), Whisper's scale, times log2(e).
@@ -26,6 +30,30 @@ pub(super) struct Head<'a, W> {
     pub keys: &'a [W],
     pub values: &'a [W],
     pub len: usize,
+    pub scales: Scales<'a>,
+}
+
+/// What integers must be multiplied with, per position; empty where keys and values are floats.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Scales<'a> {
+    pub keys: &'a [f32],
+    pub values: &'a [f32],
+    /// Sums of a key's integers.
+    pub sums: &'a [i32],
+}
+
+impl Scales<'_> {
+    /// Narrows the scales to some positions.
+    fn of(&self, positions: Range<usize>) -> Self {
+        if self.keys.is_empty() {
+            return *self;
+        }
+        Self {
+            keys: &self.keys[positions.clone()],
+            values: &self.values[positions.clone()],
+            sums: &self.sums[positions],
+        }
+    }
 }
 
 impl<W> Head<'_, W> {
@@ -42,6 +70,8 @@ pub(super) struct Gathered {
     pub reference: [f32; TILE_ROWS],
     /// What the earlier blocks must be multiplied with.
     pub factor: [f32; TILE_ROWS],
+    /// Scale of this block's weights, where these are integers.
+    pub scale: [f32; TILE_ROWS],
     /// Σ 2^(score − reference), in lanes.
     pub sums: [[f32; SUM_LANES]; TILE_ROWS],
     /// Σ 2^(score − reference)·value.
@@ -53,6 +83,7 @@ impl Gathered {
         Self {
             reference: [f32::NEG_INFINITY; TILE_ROWS],
             factor: [0.0; TILE_ROWS],
+            scale: [0.0; TILE_ROWS],
             sums: [[0.0; SUM_LANES]; TILE_ROWS],
             values: [[0.0; HEAD]; TILE_ROWS],
         }
@@ -68,11 +99,13 @@ impl Gathered {
 
 /// Queries and the keys they are multiplied with.
 pub(super) struct Scores<'a, E: Engine> {
-    /// Packed rows of 64.
+    /// Packed rows of 64 and their scales.
     pub queries: &'a [E::X],
+    pub query_scales: &'a [f32],
     pub rows: usize,
     /// Whole panels of 64 × 32.
     pub keys: &'a [E::W],
+    pub scales: Scales<'a>,
     /// The two halves of these positions' values, which are needed next.
     pub soon: [Soon; 2],
 }
@@ -85,7 +118,15 @@ pub(super) trait Softmax: Engine {
     }
 
     /// Turns the scores of a block into packed operands (rows of `tiles.len()` × 32) and notes sums and factors.
-    fn weigh(tiles: &[Tile], rows: usize, gathered: &mut Gathered, weights: &mut [Self::X]);
+    ///
+    /// Integer operands contain the scales of the values they will meet.
+    fn weigh(
+        tiles: &[Tile],
+        rows: usize,
+        gathered: &mut Gathered,
+        value_scales: &[f32],
+        weights: &mut [Self::X],
+    );
 
     /// Adds the block's products with the values.
     fn gather(products: &[Tile; 2], rows: usize, gathered: &mut Gathered);
@@ -103,6 +144,7 @@ pub(super) struct Block<E: Engine> {
     scores: [Tile; BLOCK_PANELS],
     products: [Tile; 2],
     queries: [E::X; TILE_ROWS * HEAD],
+    query_scales: [f32; TILE_ROWS],
     weights: [E::X; TILE_ROWS * BLOCK_PANELS * PANEL],
     gathered: Gathered,
 }
@@ -113,6 +155,7 @@ impl<E: Softmax> Block<E> {
             scores: [Tile::ZERO; BLOCK_PANELS],
             products: [Tile::ZERO; 2],
             queries: [E::X::default(); TILE_ROWS * HEAD],
+            query_scales: [0.0; TILE_ROWS],
             weights: [E::X::default(); TILE_ROWS * BLOCK_PANELS * PANEL],
             gathered: Gathered::new(),
         }
@@ -128,7 +171,7 @@ impl<E: Softmax> Block<E> {
     ) {
         for first in (0..q.height()).step_by(E::ROWS) {
             let rows = E::ROWS.min(q.height() - first);
-            pack_queries::<E>(q.rows(first..first + rows), &mut self.queries);
+            pack_queries::<E>(q.rows(first..first + rows), &mut self.queries, &mut self.query_scales);
             self.gathered.reset(rows);
             for start in (0..head.len).step_by(BLOCK_PANELS * PANEL) {
                 self.score(session, head, start, rows);
@@ -139,21 +182,29 @@ impl<E: Softmax> Block<E> {
     }
 
     fn score(&mut self, session: &E::Session, head: &Head<'_, E::W>, start: usize, rows: usize) {
-        let panels = BLOCK_PANELS.min((head.len - start).div_ceil(PANEL));
+        let panels = panels_of::<E>(head.len - start);
         let keys = &head.keys[start * HEAD..(start + panels * PANEL) * HEAD];
         let soon = head.halves().map(|half| soon(&half[start * PANEL..][..panels * PANEL * PANEL], 0, rows));
-        let scores = Scores { queries: &self.queries, rows, keys, soon };
+        let scores = Scores {
+            queries: &self.queries,
+            query_scales: &self.query_scales,
+            rows,
+            keys,
+            scales: head.scales.of(start..start + panels * PANEL),
+            soon,
+        };
         E::scores(session, &scores, &mut self.scores[..panels]);
         let left = head.len - start;
-        if left < panels * PANEL {
-            hide(&mut self.scores[panels - 1], rows, left - (panels - 1) * PANEL);
+        for (index, tile) in self.scores[..panels].iter_mut().enumerate().skip(left / PANEL) {
+            hide(tile, rows, left.saturating_sub(index * PANEL));
         }
     }
 
     fn weigh(&mut self, session: &E::Session, head: &Head<'_, E::W>, start: usize, rows: usize) {
-        let panels = BLOCK_PANELS.min((head.len - start).div_ceil(PANEL));
+        let panels = panels_of::<E>(head.len - start);
         let depth = panels * PANEL;
-        E::weigh(&self.scores[..panels], rows, &mut self.gathered, &mut self.weights);
+        let scales = head.scales.of(start..start + depth).values;
+        E::weigh(&self.scores[..panels], rows, &mut self.gathered, scales, &mut self.weights);
         // Behind the last block lie the keys of the next head.
         let next = soon(&head.keys[start * HEAD..][..depth * HEAD], depth * HEAD, rows);
         for (index, (half, tile)) in head.halves().into_iter().zip(&mut self.products).enumerate() {
@@ -166,11 +217,15 @@ impl<E: Softmax> Block<E> {
                 rows,
                 from: 0,
                 panel,
-                sums: &[],
+                // Weights are not negative: no level needs to shift them.
+                sums: &[0; PANEL],
                 soon: next.share(index, 2),
                 resume: false,
             };
             E::sums(session, &step, tile);
+            if E::INTEGER {
+                E::scale(tile, rows, (&self.gathered.scale, &[1.0; PANEL]));
+            }
         }
         E::gather(&self.products, rows, &mut self.gathered);
     }
@@ -182,9 +237,20 @@ pub(super) fn score_panels<E: Engine>(session: &E::Session, scores: &Scores<'_, 
     for (index, (panel, tile)) in scores.keys.chunks_exact(PANEL * HEAD).zip(tiles).enumerate() {
         let (x, rows) = (scores.queries, scores.rows);
         let soon = scores.soon[2 * index / panels].share(index % panels.div_ceil(2), panels.div_ceil(2));
-        let step = Step { x, k: HEAD, row: 0, rows, from: 0, panel, sums: &[], soon, resume: false };
+        let positions = scores.scales.of(index * PANEL..(index + 1) * PANEL);
+        let sums = positions.sums;
+        let step = Step { x, k: HEAD, row: 0, rows, from: 0, panel, sums, soon, resume: false };
         E::sums(session, &step, tile);
+        if E::INTEGER {
+            E::scale(tile, rows, (scores.query_scales, positions.keys));
+        }
     }
+}
+
+/// Panels of the block that begins `left` positions before the end; integers are read by twos.
+fn panels_of<E: Engine>(left: usize) -> usize {
+    let panels = left.div_ceil(PANEL);
+    BLOCK_PANELS.min(if E::INTEGER { panels.next_multiple_of(2) } else { panels })
 }
 
 /// What to fetch `distance` elements behind the beginning of `now`: with few rows the kernels wait for memory, with many
@@ -193,14 +259,14 @@ fn soon<W>(now: &[W], distance: usize, rows: usize) -> Soon {
     if rows <= FEW_ROWS { Soon::behind(now, distance) } else { Soon::NONE }
 }
 
-fn pack_queries<E: Engine>(q: View<'_>, out: &mut [E::X]) {
+fn pack_queries<E: Engine>(q: View<'_>, out: &mut [E::X], scales: &mut [f32]) {
     let mut scaled = [0.0; TILE_ROWS * HEAD];
     for row in 0..q.height() {
         for (scaled, value) in scaled[row * HEAD..][..HEAD].iter_mut().zip(q.row(row)) {
             *scaled = value * SCALE;
         }
     }
-    E::pack(View::new(&scaled[..q.height() * HEAD], HEAD), HEAD, out, &mut [0.0; TILE_ROWS]);
+    E::pack(View::new(&scaled[..q.height() * HEAD], HEAD), HEAD, out, scales);
 }
 
 /// Takes the positions that do not exist out of the softmax.

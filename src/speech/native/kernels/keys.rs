@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::buffer::Aligned;
-use super::flash::Head;
+use super::flash::{Head, Scales};
 use super::lanewise::{self, Int8Positions};
 use super::packed::quantise;
 use super::{Level, PANEL, Precision};
@@ -77,8 +77,8 @@ impl<'a> View<'a> {
 /// Keys and values of one sequence for one layer: packed at once (encoder, cross-attention) or row by row (decoder).
 ///
 /// Shape: the order of [`super::Packed`], so that the kernels of a linear layer multiply with them. Per head, keys are
-/// panels of 32 positions with 64 inputs; values are two panels of 32 columns whose inputs are the positions (int8
-/// values lie one by one). Int8 has one scale per head and position, for keys and for values. Behind the last position its panel is zero.
+/// panels of 32 positions with 64 inputs; values are two panels of 32 columns whose inputs are the positions. Int8
+/// has one scale per head and position, for keys and for values. Behind the last position its panel is zero.
 /// Range: `capacity` positions at most.
 #[derive(Clone, Debug)]
 pub struct KeyValues {
@@ -112,7 +112,9 @@ impl KeyValues {
     /// Makes an empty store for at most `capacity` positions. Panics if the machine lacks `level`.
     pub fn new(level: Level, precision: Precision, capacity: usize, heads: usize) -> Self {
         assert!(level.is_available(), "this machine has no {}", level.name());
-        let capacity = capacity.next_multiple_of(PANEL);
+        // Integers are read 64 positions at a time.
+        let capacity =
+            capacity.next_multiple_of(if precision == Precision::Int8 { 2 * PANEL } else { PANEL });
         let (positions, values) = (heads * capacity, heads * capacity * HEAD);
         let store = match precision {
             Precision::F32 => Store::F32 { keys: Aligned::new(values), values: Aligned::new(values) },
@@ -349,6 +351,14 @@ fn copy_panels<T: Copy + Default>(
 }
 
 impl Int8Store {
+    fn scales(&self, positions: Range<usize>) -> Scales<'_> {
+        Scales {
+            keys: &self.key_scales.as_slice()[positions.clone()],
+            values: &self.value_scales.as_slice()[positions.clone()],
+            sums: &self.key_sums.as_slice()[positions],
+        }
+    }
+
     fn write(&mut self, place: Place, position: usize, k: &[f32], v: &[f32]) {
         let (mut key, mut value) = ([0i8; HEAD], [0i8; HEAD]);
         let at = place.first + position;
@@ -356,7 +366,7 @@ impl Int8Store {
         self.value_scales.as_mut_slice()[at] = quantise(v, &mut value);
         self.key_sums.as_mut_slice()[at] = key.iter().map(|&x| i32::from(x)).sum();
         scatter_key(self.keys.as_mut_slice(), place.first, position, 4, |i| key[i]);
-        scatter_value(self.values.as_mut_slice(), place, position, 1, |i| value[i]);
+        scatter_value(self.values.as_mut_slice(), place, position, 4, |i| value[i]);
     }
 }
 
@@ -384,15 +394,19 @@ fn scatter_value<T>(values: &mut [T], at: Place, position: usize, group: usize, 
 }
 
 impl KeyValues {
-    /// Returns one head of plain (not int8) numbers.
+    /// Returns one head.
     pub(super) fn head<'a, W: Copy + Default>(
-        &self,
+        &'a self,
         keys: &'a Aligned<W>,
         values: &'a Aligned<W>,
         head: usize,
     ) -> Head<'a, W> {
         let span = head * self.capacity * HEAD..(head + 1) * self.capacity * HEAD;
-        Head { keys: &keys.as_slice()[span.clone()], values: &values.as_slice()[span], len: self.len }
+        let scales = match &self.store {
+            Store::Int8(store) => store.scales(head * self.capacity..(head + 1) * self.capacity),
+            Store::F32 { .. } | Store::Bf16 { .. } => Scales::default(),
+        };
+        Head { keys: &keys.as_slice()[span.clone()], values: &values.as_slice()[span], len: self.len, scales }
     }
 }
 

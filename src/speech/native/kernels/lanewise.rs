@@ -2,12 +2,12 @@
 
 use super::elementwise::LAYER_NORM_EPSILON;
 use super::engine::{Finish, Tile};
-use super::flash::{Gathered, SLACK, SUM_LANES};
+use super::flash::{BLOCK, Gathered, SLACK, SUM_LANES};
+use super::halves::{OPERAND_MAX, split_row};
 use super::keys::{HEAD, View};
 use super::lanes::{MulAdd, exp2, gelu};
 use super::linear::Tail;
-use super::packed::{PANEL, bf16_from_f32, quantise};
-use super::quantised::Values;
+use super::packed::{PANEL, bf16_from_f32, peak, quantise};
 
 /// Numbers that are handled side by side.
 const LANES: usize = 16;
@@ -125,6 +125,41 @@ pub(super) fn weigh<M: MulAdd>(
     }
 }
 
+/// See [`super::flash::Softmax::weigh`], for integers; `place(row, column, k)` is where 32 weights lie.
+#[inline(always)]
+pub(super) fn weigh_halves<M: MulAdd>(
+    tiles: &[Tile],
+    rows: usize,
+    gathered: &mut Gathered,
+    scales: &[f32],
+    weights: &mut [i8],
+    place: impl Fn(usize, usize, usize) -> usize,
+) {
+    let depth = tiles.len() * PANEL;
+    let mut plain = [0.0; BLOCK];
+    for row in 0..rows {
+        refer(tiles, row, gathered);
+        let reference = gathered.reference[row];
+        let mut sums = gathered.sums[row];
+        let lanes = plain.as_chunks_mut::<LANES>().0.iter_mut().zip(scales.as_chunks::<LANES>().0);
+        let scores = tiles.iter().flat_map(|tile| tile.row(row).as_chunks::<LANES>().0);
+        for ((plain, scales), scores) in lanes.zip(scores) {
+            for i in 0..LANES {
+                let weight = exp2::<M>(f32::from_bits(scores[i]) - reference);
+                sums[i] += weight;
+                plain[i] = weight * scales[i];
+            }
+        }
+        gathered.sums[row] = sums;
+        let peak = peak(&plain[..depth]);
+        gathered.scale[row] = peak / OPERAND_MAX;
+        split_row::<PANEL>(&plain[..depth], depth, peak, |column, high, low| {
+            weights[place(row, column, depth)..][..PANEL].copy_from_slice(high);
+            weights[place(rows + row, column, depth)..][..PANEL].copy_from_slice(low);
+        });
+    }
+}
+
 /// Raises the row's reference if a score lies far above it, and scales its sum accordingly.
 #[inline(always)]
 fn refer(tiles: &[Tile], row: usize, gathered: &mut Gathered) {
@@ -161,36 +196,6 @@ pub(super) fn gather<M: MulAdd>(products: &[Tile; 2], rows: usize, gathered: &mu
     }
 }
 
-/// See [`super::quantised::Average::average`].
-#[inline(always)]
-pub(super) fn average<M: MulAdd>(scores: &mut [f32], values: &Values<'_>, out: &mut [f32; HEAD]) {
-    let mut peaks = [f32::NEG_INFINITY; LANES];
-    for chunk in scores.as_chunks::<LANES>().0 {
-        for (peak, score) in peaks.iter_mut().zip(chunk) {
-            *peak = if *score > *peak { *score } else { *peak };
-        }
-    }
-    let peak = peaks.iter().fold(f32::NEG_INFINITY, |peak, other| peak.max(*other));
-    for score in scores.iter_mut() {
-        *score = exp2::<M>(*score - peak);
-    }
-    let scale = 1.0 / sum(scores, |weight| weight);
-    for (weight, value_scale) in scores.iter_mut().zip(values.scales) {
-        *weight *= scale * value_scale;
-    }
-    let capacity = values.panels.len() / HEAD;
-    let (panels, _) = values.panels.as_chunks::<PANEL>();
-    for (out, rows) in out.as_chunks_mut::<PANEL>().0.iter_mut().zip(panels.chunks_exact(capacity)) {
-        let mut sums = [0.0; PANEL];
-        for (weight, row) in scores.iter().zip(rows) {
-            for i in 0..PANEL {
-                sums[i] = M::mul_add(*weight, f32::from(row[i]), sums[i]);
-            }
-        }
-        *out = sums;
-    }
-}
-
 /// Packs 32 positions of one head as bf16: `keys` and the two halves of `values` are whole panels or parts of them.
 ///
 /// Shape: `k` and `v` are 32 × 64, `keys` is `[32 pairs][32 positions][2]`, each half `[16 pairs][32 columns][2]`.
@@ -224,7 +229,7 @@ pub(super) struct Int8Positions<'a> {
     pub keys: &'a mut [i8],
     pub key_scales: &'a mut [f32],
     pub key_sums: &'a mut [i32],
-    /// Two halves, `[32 positions][32 columns]`.
+    /// Two halves, `[8][32 columns][4 positions]`.
     pub values: [&'a mut [i8]; 2],
     pub value_scales: &'a mut [f32],
 }
@@ -241,10 +246,18 @@ pub(super) fn pack_positions_int8(k: View<'_>, v: View<'_>, mut packed: Int8Posi
             let at = (group * PANEL + position) * 4;
             packed.keys[at..at + 4].copy_from_slice(four);
         }
-        let value: &[f32; HEAD] = v.row(position).first_chunk().expect("a head has 64 columns");
-        packed.value_scales[position] = quantise(value, &mut row);
-        for (half, out) in row.as_chunks::<PANEL>().0.iter().zip(&mut packed.values) {
-            out[position * PANEL..][..PANEL].copy_from_slice(half);
+    }
+    for first in (0..PANEL).step_by(4) {
+        let mut rows = [[0i8; HEAD]; 4];
+        for (i, row) in rows.iter_mut().enumerate() {
+            let value: &[f32; HEAD] = v.row(first + i).first_chunk().expect("a head has 64 columns");
+            packed.value_scales[first + i] = quantise(value, row);
+        }
+        for (half, out) in packed.values.iter_mut().enumerate() {
+            let out = out[first * PANEL..].first_chunk_mut::<{ 4 * PANEL }>().expect("halves are whole");
+            for (i, four) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                *four = rows.map(|row| row[half * PANEL + i]);
+            }
         }
     }
 }

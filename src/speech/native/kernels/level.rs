@@ -24,6 +24,8 @@ pub enum Precision {
     /// bfloat16: 8 bits of mantissa.
     Bf16,
     /// 8-bit integers in −127…127 with a scale per output column and per activation row.
+    ///
+    /// Keys and values have a scale per position; the queries and weights they meet are of 16 bits.
     Int8,
     /// Weights as [`Precision::Int8`], but activations of 16 bits; keys and values, being no weights, are bf16.
     Weights8,

@@ -9,7 +9,7 @@
 //!        │
 //!  linear · attention · elementwise   safe faces: check shapes, choose the level
 //!        │
-//!  engine · flash · quantised         the loops, written once against the trait `Engine`
+//!  engine · halves · flash            the loops, written once against the trait `Engine`
 //!        │
 //!  avx2 │ avx512 │ amx                innermost kernels: the only unsafe code;  portable: the definition
 //! ```
@@ -46,7 +46,6 @@ mod packed;
 mod pages;
 mod peak;
 mod portable;
-mod quantised;
 mod rows;
 
 pub use attention::{attend, attention};

@@ -178,8 +178,10 @@ fn score(q: &[f32], keys: &KeyValues, first: usize, scores: &mut [f32]) {
     let key_at = |position: usize, i: usize, group: usize| {
         (first + position / PANEL * PANEL) * HEAD + (i / group * PANEL + position % PANEL) * group + i % group
     };
-    let mut integers = [0i8; HEAD];
-    let scale = quantise(q, &mut integers);
+    let (mut highs, mut lows) = ([0i8; HEAD], [0i8; HEAD]);
+    let peak = peak(q);
+    let scale = peak / OPERAND_MAX;
+    split_row::<HEAD>(q, HEAD, peak, |_, high, low| (highs, lows) = (*high, *low));
     for (position, score) in scores.iter_mut().enumerate() {
         *score = match &keys.store {
             Store::F32 { keys, .. } => {
@@ -192,12 +194,9 @@ fn score(q: &[f32], keys: &KeyValues, first: usize, scores: &mut [f32]) {
                 })
                 .sum(),
             Store::Int8(store) => {
-                let dot: i32 = (0..HEAD)
-                    .map(|i| {
-                        i32::from(integers[i]) * i32::from(store.keys.as_slice()[key_at(position, i, 4)])
-                    })
-                    .sum();
-                dot as f32 * (scale * store.key_scales.as_slice()[first + position])
+                let key = |i| i32::from(store.keys.as_slice()[key_at(position, i, 4)]);
+                let dot = |half: &[i8; HEAD]| (0..HEAD).map(|i| i32::from(half[i]) * key(i)).sum();
+                joined(dot(&highs), dot(&lows)) * (scale * store.key_scales.as_slice()[first + position])
             }
         };
     }
@@ -214,7 +213,7 @@ fn add_value(weight: f32, keys: &KeyValues, first: usize, position: usize, out: 
             Store::Bf16 { values, .. } => weight * f32_from_bf16(values.as_slice()[value_at(i, 2)]),
             Store::Int8(store) => {
                 let scale = store.value_scales.as_slice()[first + position];
-                weight * scale * f32::from(store.values.as_slice()[value_at(i, 1)])
+                weight * scale * f32::from(store.values.as_slice()[value_at(i, 4)])
             }
         };
     }

@@ -14,10 +14,9 @@ use super::avx512;
 use super::buffer::{Aligned, Scratch};
 use super::engine::{Engine, Finish, Step, TILE_ROWS, Tile, blocked};
 use super::flash::{Gathered, Scores, Softmax, score_panels};
-use super::halves::Split;
-use super::keys::{HEAD, View};
+use super::halves::{Halves, Split};
+use super::keys::View;
 use super::packed::PANEL;
-use super::quantised::{Average, Values};
 use tiles::Session;
 
 pub(super) use peak::burn;
@@ -106,7 +105,7 @@ impl Softmax for Bf16 {
         }
     }
 
-    fn weigh(tiles: &[Tile], rows: usize, gathered: &mut Gathered, weights: &mut [u16]) {
+    fn weigh(tiles: &[Tile], rows: usize, gathered: &mut Gathered, _: &[f32], weights: &mut [u16]) {
         avx512::weigh_bf16::<Self>(tiles, rows, gathered, weights);
     }
 
@@ -131,8 +130,12 @@ impl Split for Int8 {
     }
 }
 
-impl Average for Int8 {
-    fn average(scores: &mut [f32], values: &Values<'_>, out: &mut [f32; HEAD]) {
-        avx512::average(scores, values, out);
+impl Softmax for Halves<Int8> {
+    fn weigh(tiles: &[Tile], rows: usize, gathered: &mut Gathered, scales: &[f32], weights: &mut [u8]) {
+        avx512::weigh_signed::<Self>(tiles, rows, gathered, scales, weights);
+    }
+
+    fn gather(products: &[Tile; 2], rows: usize, gathered: &mut Gathered) {
+        avx512::gather(products, rows, gathered);
     }
 }

@@ -10,12 +10,11 @@ mod product;
 use super::buffer::{Aligned, Scratch};
 use super::engine::{Engine, Finish, Step, Tile, blocked};
 use super::flash::{Gathered, Softmax};
-use super::halves::{self, Split};
+use super::halves::{self, Halves, Split};
 use super::keys::{HEAD, View};
 use super::lanes::Fused;
 use super::lanewise::{self, Int8Positions};
 use super::packed::{PANEL, peak, quantise_to};
-use super::quantised::{Average, Values};
 
 /// Tells whether the processor has every instruction used below.
 pub(super) fn is_available() -> bool {
@@ -66,11 +65,6 @@ compiled! {
     round_head(x: &[f32; HEAD], out: &mut [u16; HEAD]) => lanewise::round_head(x, out)
 }
 compiled! {
-    /// See [`Average::average`].
-    average(scores: &mut [f32], values: &Values<'_>, out: &mut [f32; HEAD])
-        => lanewise::average::<Fused>(scores, values, out)
-}
-compiled! {
     /// Bias, tail and store of one tile.
     finish_tile(sums: &Finish<'_>, out: &mut [f32]) => lanewise::finish::<Fused>(sums, out)
 }
@@ -80,6 +74,11 @@ compiled! {
         => lanewise::weigh::<Fused>(tiles, rows, gathered, weights, |row, panel| {
             blocked::<{ product::ROWS }, 32>(row, panel * PANEL, tiles.len() * PANEL)
         })
+}
+compiled! {
+    /// See [`Softmax::weigh`].
+    weigh_halves(tiles: &[Tile], rows: usize, gathered: &mut Gathered, scales: &[f32], weights: &mut [i8])
+        => lanewise::weigh_halves::<Fused>(tiles, rows, gathered, scales, weights, Int8::place)
 }
 compiled! {
     /// See [`Softmax::gather`].
@@ -129,7 +128,7 @@ macro_rules! float_engine {
         }
 
         impl Softmax for $engine {
-            fn weigh(tiles: &[Tile], rows: usize, gathered: &mut Gathered, weights: &mut [f32]) {
+            fn weigh(tiles: &[Tile], rows: usize, gathered: &mut Gathered, _: &[f32], weights: &mut [f32]) {
                 weigh_rows(tiles, rows, gathered, weights);
             }
 
@@ -196,12 +195,6 @@ impl Split for Int8 {
     }
 }
 
-impl Average for Int8 {
-    fn average(scores: &mut [f32], values: &Values<'_>, out: &mut [f32; HEAD]) {
-        average(scores, values, out);
-    }
-}
-
 compiled! {
     /// See [`Split::join`].
     join_tile(tile: &mut Tile, rows: usize, scales: (&[f32], &[f32])) => halves::join(tile, rows, scales)
@@ -222,5 +215,15 @@ compiled! {
                 out[count..].fill(0);
             }
         }
+    }
+}
+
+impl Softmax for Halves<Int8> {
+    fn weigh(tiles: &[Tile], rows: usize, gathered: &mut Gathered, scales: &[f32], weights: &mut [i8]) {
+        weigh_halves(tiles, rows, gathered, scales, weights);
+    }
+
+    fn gather(products: &[Tile; 2], rows: usize, gathered: &mut Gathered) {
+        gather_rows(products, rows, gathered);
     }
 }

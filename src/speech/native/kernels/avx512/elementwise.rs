@@ -5,7 +5,6 @@ use super::super::halves;
 use super::super::keys::{HEAD, View};
 use super::super::lanes::Fused;
 use super::super::lanewise::{self, Int8Positions};
-use super::super::quantised::Values;
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
 pub(super) fn layer_norm(x: &[f32], d: usize, gamma: &[f32], beta: &[f32], out: &mut [f32]) {
@@ -25,11 +24,6 @@ pub(super) fn softmax(x: &mut [f32]) {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
 pub(super) fn pack_positions(k: View<'_>, v: View<'_>, keys: &mut [u16], values: [&mut [u16]; 2]) {
     lanewise::pack_positions(k, v, keys, values);
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
-pub(super) fn average(scores: &mut [f32], values: &Values<'_>, out: &mut [f32; HEAD]) {
-    lanewise::average::<Fused>(scores, values, out);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]

@@ -17,11 +17,10 @@ use std::sync::OnceLock;
 use super::buffer::{Aligned, Scratch};
 use super::engine::{Engine, Finish, Step, Tile, blocked};
 use super::flash::{Gathered, Softmax};
-use super::halves::Split;
+use super::halves::{Halves, Split};
 use super::keys::{HEAD, View};
 use super::lanewise::{self, Int8Positions};
 use super::packed::PANEL;
-use super::quantised::{Average, Values};
 
 /// Tells whether the processor has every instruction used below.
 pub(super) fn is_available() -> bool {
@@ -109,6 +108,30 @@ fn weigh_f32<E: Engine>(tiles: &[Tile], rows: usize, gathered: &mut Gathered, we
     unsafe { softmax::weigh_f32(tiles, rows, gathered, weights, place) }
 }
 
+/// Exponentials of attention with integers, in halves whose lower one is signed; see [`Softmax::weigh`].
+pub(super) fn weigh_signed<E: Engine<X = u8>>(
+    tiles: &[Tile],
+    rows: usize,
+    gathered: &mut Gathered,
+    scales: &[f32],
+    weights: &mut [u8],
+) {
+    // SAFETY: called by engines, which are used only after their level was detected.
+    unsafe { softmax::weigh_halves(tiles, rows, gathered, scales, weights, E::place, 0x80) }
+}
+
+/// Exponentials of attention with integers, in halves without sign; see [`Softmax::weigh`].
+fn weigh_unsigned<E: Engine<X = u8>>(
+    tiles: &[Tile],
+    rows: usize,
+    gathered: &mut Gathered,
+    scales: &[f32],
+    weights: &mut [u8],
+) {
+    // SAFETY: called by engines, which are used only after their level was detected.
+    unsafe { softmax::weigh_halves(tiles, rows, gathered, scales, weights, E::place, 0) }
+}
+
 /// Sums of attention; see [`Softmax::gather`].
 pub(super) fn gather(products: &[Tile; 2], rows: usize, gathered: &mut Gathered) {
     // SAFETY: called by engines, which are used only after their level was detected.
@@ -141,12 +164,6 @@ pub(super) fn round_head(x: &[f32; HEAD], out: &mut [u16; HEAD]) {
     assert!(is_available());
     // SAFETY: the instructions are there, by the assertion.
     unsafe { elementwise::round_head(x, out) }
-}
-
-/// See [`Average::average`].
-pub(super) fn average(scores: &mut [f32], values: &Values<'_>, out: &mut [f32; HEAD]) {
-    // SAFETY: called by engines, which are used only after their level was detected.
-    unsafe { elementwise::average(scores, values, out) }
 }
 
 /// See [`super::gelu`].
@@ -297,7 +314,7 @@ impl Engine for Int8 {
 }
 
 impl Softmax for F32 {
-    fn weigh(tiles: &[Tile], rows: usize, gathered: &mut Gathered, weights: &mut [f32]) {
+    fn weigh(tiles: &[Tile], rows: usize, gathered: &mut Gathered, _: &[f32], weights: &mut [f32]) {
         weigh_f32::<Self>(tiles, rows, gathered, weights);
     }
 
@@ -307,7 +324,7 @@ impl Softmax for F32 {
 }
 
 impl Softmax for Widened {
-    fn weigh(tiles: &[Tile], rows: usize, gathered: &mut Gathered, weights: &mut [f32]) {
+    fn weigh(tiles: &[Tile], rows: usize, gathered: &mut Gathered, _: &[f32], weights: &mut [f32]) {
         weigh_f32::<Self>(tiles, rows, gathered, weights);
     }
 
@@ -317,7 +334,7 @@ impl Softmax for Widened {
 }
 
 impl Softmax for Bf16 {
-    fn weigh(tiles: &[Tile], rows: usize, gathered: &mut Gathered, weights: &mut [u16]) {
+    fn weigh(tiles: &[Tile], rows: usize, gathered: &mut Gathered, _: &[f32], weights: &mut [u16]) {
         weigh_bf16::<Self>(tiles, rows, gathered, weights);
     }
 
@@ -342,9 +359,13 @@ impl Split for Int8 {
     }
 }
 
-impl Average for Int8 {
-    fn average(scores: &mut [f32], values: &Values<'_>, out: &mut [f32; HEAD]) {
-        average(scores, values, out);
+impl Softmax for Halves<Int8> {
+    fn weigh(tiles: &[Tile], rows: usize, gathered: &mut Gathered, scales: &[f32], weights: &mut [u8]) {
+        weigh_unsigned::<Self>(tiles, rows, gathered, scales, weights);
+    }
+
+    fn gather(products: &[Tile; 2], rows: usize, gathered: &mut Gathered) {
+        gather(products, rows, gathered);
     }
 }
 

@@ -3,7 +3,8 @@
 use std::arch::x86_64::*;
 
 use super::super::engine::Tile;
-use super::super::flash::{Gathered, SLACK, SUM_LANES};
+use super::super::flash::{BLOCK, Gathered, SLACK, SUM_LANES};
+use super::super::halves::OPERAND_MAX;
 use super::super::packed::PANEL;
 use super::lanes::{LANES, exp2, exp2_short, load, store};
 
@@ -63,6 +64,64 @@ pub(super) fn weigh_f32(
         }
         store(&mut gathered.sums[row], 0, ALL, sum);
     }
+}
+
+/// See [`super::super::flash::Softmax::weigh`]; `place(row, column, k)` is where 32 weights lie.
+///
+/// The low byte of a weight is read as signed if `carry` is 0x80, which then is added before the high byte is taken.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq")]
+pub(super) fn weigh_halves(
+    tiles: &[Tile],
+    rows: usize,
+    gathered: &mut Gathered,
+    scales: &[f32],
+    weights: &mut [u8],
+    place: impl Fn(usize, usize, usize) -> usize,
+    carry: i32,
+) {
+    let (depth, carry) = (tiles.len() * PANEL, _mm512_set1_epi32(carry));
+    let mut plain = [0.0; BLOCK];
+    for row in 0..rows {
+        refer(tiles, row, gathered);
+        let reference = _mm512_set1_ps(gathered.reference[row]);
+        let mut sum = load(&gathered.sums[row], 0, ALL);
+        let mut peak = _mm512_setzero_ps();
+        for (panel, tile) in tiles.iter().enumerate() {
+            for (i, score) in scores(tile, row).into_iter().enumerate() {
+                let at = panel * PANEL + i * LANES;
+                let weight = exp2(_mm512_sub_ps(score, reference));
+                sum = _mm512_add_ps(sum, weight);
+                let weight = _mm512_mul_ps(weight, load(scales, at, ALL));
+                peak = _mm512_max_ps(peak, weight);
+                store(&mut plain, at, ALL, weight);
+            }
+        }
+        store(&mut gathered.sums[row], 0, ALL, sum);
+        let peak = _mm512_reduce_max_ps(peak);
+        gathered.scale[row] = peak / OPERAND_MAX;
+        let inverse = _mm512_set1_ps(if peak > 0.0 { OPERAND_MAX / peak } else { 0.0 });
+        for column in (0..depth).step_by(PANEL) {
+            let highs = place(row, column, depth);
+            let lows = place(rows + row, column, depth);
+            for i in 0..2 {
+                let weight = _mm512_mul_ps(load(&plain, column + i * LANES, ALL), inverse);
+                // The conversion rounds to nearest, ties to even.
+                let whole = _mm512_cvtps_epi32(weight);
+                let high = _mm512_srli_epi32::<8>(_mm512_add_epi32(whole, carry));
+                put(weights, highs + i * LANES, high);
+                put(weights, lows + i * LANES, whole);
+            }
+        }
+    }
+}
+
+/// Writes the lowest byte of each lane.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn put(out: &mut [u8], at: usize, lanes: __m512i) {
+    let out = out[at..].first_chunk_mut::<LANES>().expect("operands are whole chunks");
+    // SAFETY: 16 bytes fit, by the array type.
+    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(lanes)) }
 }
 
 /// Raises the row's reference if a score lies far above it, and scales its sum accordingly.
