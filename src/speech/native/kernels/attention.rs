@@ -79,51 +79,64 @@ fn attend_heads(
     match keys.level {
         Level::Portable => slow(q, keys, heads, target, scratch),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 | Level::Avx512 | Level::Amx => with_vectors(q, keys, heads, target),
+        Level::Avx2 | Level::Avx512 | Level::Amx => with_vectors(q, keys, heads, target, scratch),
         #[cfg(not(target_arch = "x86_64"))]
         level @ (Level::Avx2 | Level::Avx512 | Level::Amx) => level.is_missing(),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-fn with_vectors(q: View<'_>, keys: &KeyValues, heads: Range<usize>, target: &mut Target<'_>) {
+fn with_vectors(
+    q: View<'_>,
+    keys: &KeyValues,
+    heads: Range<usize>,
+    target: &mut Target<'_>,
+    scratch: &mut Scratch,
+) {
     match (keys.level, &keys.store) {
-        (Level::Amx, Store::Bf16 { keys: k, values: v }) => fast::<amx::Bf16>(q, keys, k, v, heads, target),
+        (Level::Amx, Store::Bf16 { keys: k, values: v }) => {
+            fast::<amx::Bf16>(q, keys, k, v, heads, target, scratch)
+        }
         (Level::Avx512, Store::Bf16 { keys: k, values: v }) if avx512::has_fast_bf16() => {
-            fast::<avx512::Bf16>(q, keys, k, v, heads, target);
+            fast::<avx512::Bf16>(q, keys, k, v, heads, target, scratch);
         }
         (Level::Avx512, Store::Bf16 { keys: k, values: v }) => {
-            fast::<avx512::Widened>(q, keys, k, v, heads, target);
+            fast::<avx512::Widened>(q, keys, k, v, heads, target, scratch);
         }
         (Level::Amx | Level::Avx512, Store::F32 { keys: k, values: v }) => {
-            fast::<avx512::F32>(q, keys, k, v, heads, target);
+            fast::<avx512::F32>(q, keys, k, v, heads, target, scratch);
         }
-        (Level::Avx2, Store::Bf16 { keys: k, values: v }) => fast::<avx2::Bf16>(q, keys, k, v, heads, target),
-        (Level::Avx2, Store::F32 { keys: k, values: v }) => fast::<avx2::F32>(q, keys, k, v, heads, target),
+        (Level::Avx2, Store::Bf16 { keys: k, values: v }) => {
+            fast::<avx2::Bf16>(q, keys, k, v, heads, target, scratch)
+        }
+        (Level::Avx2, Store::F32 { keys: k, values: v }) => {
+            fast::<avx2::F32>(q, keys, k, v, heads, target, scratch)
+        }
         (Level::Amx, Store::Int8(store)) => {
-            fast::<Halves<amx::Int8>>(q, keys, &store.keys, &store.values, heads, target)
+            fast::<Halves<amx::Int8>>(q, keys, &store.keys, &store.values, heads, target, scratch)
         }
         (Level::Avx512, Store::Int8(store)) => {
-            fast::<Halves<avx512::Int8>>(q, keys, &store.keys, &store.values, heads, target)
+            fast::<Halves<avx512::Int8>>(q, keys, &store.keys, &store.values, heads, target, scratch)
         }
         (Level::Avx2, Store::Int8(store)) => {
-            fast::<Halves<avx2::Int8>>(q, keys, &store.keys, &store.values, heads, target)
+            fast::<Halves<avx2::Int8>>(q, keys, &store.keys, &store.values, heads, target, scratch)
         }
         (Level::Portable, _) => unreachable!("the caller looked at the level"),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-fn fast<E: Softmax>(
+fn fast<E: Softmax + 'static>(
     q: View<'_>,
     keys: &KeyValues,
     k: &Aligned<E::W>,
     v: &Aligned<E::W>,
     heads: Range<usize>,
     target: &mut Target<'_>,
+    scratch: &mut Scratch,
 ) {
     let session = E::enter(q.height());
-    let mut block = Block::<E>::new();
+    let block = scratch.kept(Block::<E>::new);
     for (index, head) in heads.enumerate() {
         let q = q.columns(index * HEAD..(index + 1) * HEAD);
         let mut target = Target { out: target.out, at: target.at + index * HEAD, stride: target.stride };

@@ -1,5 +1,7 @@
 //! Memory that vector loads like: aligned to a cache line, reused between calls.
 
+use std::any::Any;
+
 use super::engine::Tile;
 
 /// Bytes in a cache line, and in the widest vector.
@@ -66,11 +68,23 @@ pub struct Scratch {
     pub(super) integers: Aligned<i8>,
     pub(super) scales: Aligned<f32>,
     pub(super) tiles: Vec<Tile>,
+    /// One piece for each kind of attention: about 100 KB, which would be cleared in every call.
+    kept: Vec<Box<dyn Any + Send>>,
 }
 
 impl Scratch {
     /// Makes empty working memory.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Returns the piece of this type, made at the first call; what an earlier call left is still in it.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn kept<T: Any + Send>(&mut self, make: impl FnOnce() -> T) -> &mut T {
+        let place = self.kept.iter().position(|piece| piece.is::<T>()).unwrap_or_else(|| {
+            self.kept.push(Box::new(make()));
+            self.kept.len() - 1
+        });
+        self.kept[place].downcast_mut().expect("the piece at this place has the type")
     }
 }

@@ -93,7 +93,7 @@ pub(super) struct Step<'a, E: Engine> {
 /// One level's kernels for one precision. A type is used only after its level was detected.
 pub(super) trait Engine: Sized {
     /// Element of the operand as the kernels read it.
-    type X: Copy + Default;
+    type X: Copy + Default + Send;
     /// Element of the weights.
     type W: Copy + Default;
     /// State of the processor that [`Engine::sums`] needs, held while it exists.
