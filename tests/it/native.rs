@@ -76,7 +76,7 @@ fn a_window_reads_the_same_alone_and_beside_others() {
 fn threads_do_not_change_a_word() {
     let request = request(0, 20, 5);
     let alone = heard(&mut native(Level::best(), Precision::Bf16).worker(), &request);
-    let settings = NativeSettings { threads: 3, ..NativeSettings::default() };
+    let settings = NativeSettings { precision: Precision::Bf16, threads: 3, ..NativeSettings::default() };
     let three = Native::load(&WEIGHTS, settings).expect("the weights are sound");
     assert_eq!(heard(&mut three.worker(), &request), alone);
 }
