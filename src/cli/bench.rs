@@ -94,6 +94,14 @@ pub fn precision(name: &str) -> anyhow::Result<Precision> {
     found.map(|(_, precision)| *precision).with_context(|| format!("there is no number format {name:?}"))
 }
 
+fn value_bytes(precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => 4.0,
+        Precision::Bf16 => 2.0,
+        Precision::Weights8 | Precision::Int8 => 1.0,
+    }
+}
+
 fn name_of(precision: Precision) -> &'static str {
     PRECISIONS.iter().find(|(_, known)| *known == precision).map_or("", |(name, _)| name)
 }
@@ -109,6 +117,8 @@ pub struct Figures {
     pub level: Level,
     /// Number format used.
     pub precision: String,
+    /// Bytes of a value of the decoder in that format.
+    pub value_bytes: f64,
     /// Threads used.
     pub threads: usize,
     /// Operations per second of the encoder's instruction alone, on one thread and on all.
@@ -189,6 +199,7 @@ fn measure(
         dims,
         level,
         precision: name_of(precision).to_owned(),
+        value_bytes: value_bytes(precision),
         threads,
         peak,
         read,

@@ -24,8 +24,10 @@ impl Derived {
     fn of(figures: &Figures) -> Self {
         let dims = figures.dims;
         let encoder_flops = capacity::encoder_flop(dims, dims.audio_ctx) / figures.encoder_s;
-        let share =
-            |batch, seconds: f64| capacity::step_bytes(dims, batch, dims.audio_ctx) / figures.read / seconds;
+        // Steps are counted with two bytes a value.
+        let width = figures.value_bytes / 2.0;
+        let bytes = |batch| width * capacity::step_bytes(dims, batch, dims.audio_ctx);
+        let share = |batch, seconds: f64| bytes(batch) / figures.read / seconds;
         Self {
             encoder_flops,
             encoder_share: encoder_flops / figures.peak[1],
@@ -200,6 +202,7 @@ mod tests {
             dims: SHAPES[0].dims,
             level: Level::Portable,
             precision: "bf16".to_owned(),
+            value_bytes: 2.0,
             threads: 2,
             peak: [1e12, 2e12],
             read: 40e9,

@@ -18,7 +18,7 @@ use crate::speech::model::{ggml, tokenizer::Tokenizer};
 use crate::speech::transcript::Transcript;
 use crate::speech::vocabulary::Vocabulary;
 use crate::speech::{Backend, Language, render};
-use crate::store::models::{ModelStore, Verified};
+use crate::store::models::{Located, ModelStore, ModelStoreError};
 use crate::store::windows::{Checkpoint, Question};
 
 /// Name of the speech detector's weights in the manifest.
@@ -53,7 +53,7 @@ pub struct Args {
     /// Go on where an interrupted run with the same output stopped
     #[arg(long, requires = "output")]
     resume: bool,
-    /// Windows recognised at once, one thread each; one a core if absent
+    /// Threads that recognise; one a core if absent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     threads: Option<u8>,
     /// Folder of weights; models/weights, here or where the program was built, if absent
@@ -76,9 +76,9 @@ enum Spoken {
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Trying {
-    /// Long windows: the fewest errors
+    /// Several hypotheses side by side: the fewest errors
     Accurate,
-    /// Short windows: about half the time, a few more errors
+    /// One hypothesis only: about two thirds of the time, a few more errors
     Fast,
 }
 
@@ -152,7 +152,7 @@ fn transcribed(args: &Args) -> Result<Transcript, Refusal> {
         long_form: LongForm::new(settings, done),
         engine: &mut engine,
         vocabulary: &vocabulary,
-        model: whisper.id,
+        model: whisper.id.clone(),
         stop: &stop,
     };
     let mut keep = |outcome: &Outcome| match &mut checkpoint {
@@ -161,7 +161,16 @@ fn transcribed(args: &Args) -> Result<Transcript, Refusal> {
     };
     let result = transcribe(job, &mut keep, &mut |progress| teller.tell(progress));
     teller.end();
-    result.map_err(|error| refusal(args, error))
+    result.map_err(|error| match &error {
+        // The engine refuses a file that is not the one imported; here it is said what to do about it.
+        TranscribeError::Engine(_) => match store.verify_known(&whisper.id) {
+            Err(damaged @ ModelStoreError::Damaged { .. }) => bad_model(damaged),
+            Ok(_) | Err(_) => refusal(args, error),
+        },
+        TranscribeError::Decode(_) | TranscribeError::Store(_) | TranscribeError::Stopped => {
+            refusal(args, error)
+        }
+    })
 }
 
 fn recording(args: &Args) -> Result<MonoReader, Refusal> {
@@ -171,7 +180,7 @@ fn recording(args: &Args) -> Result<MonoReader, Refusal> {
 }
 
 /// Reads the vocabulary and turns its hints into tokens of the model.
-fn words(args: &Args, whisper: &Verified) -> Result<(Vocabulary, Vec<u32>), Refusal> {
+fn words(args: &Args, whisper: &Located) -> Result<(Vocabulary, Vec<u32>), Refusal> {
     let Some(path) = &args.vocabulary else { return Ok((Vocabulary::default(), Vec::new())) };
     let vocabulary =
         Vocabulary::parse(&files::read_text(path)?).with_context(|| path.display().to_string())?;
@@ -183,7 +192,7 @@ fn words(args: &Args, whisper: &Verified) -> Result<(Vocabulary, Vec<u32>), Refu
 }
 
 /// Opens the checkpoint beside the output; without an output file there is none.
-fn checkpoint(args: &Args, whisper: &Verified) -> Result<(Option<Checkpoint>, Vec<Outcome>), Refusal> {
+fn checkpoint(args: &Args, whisper: &Located) -> Result<(Option<Checkpoint>, Vec<Outcome>), Refusal> {
     let Some(output) = &args.output else { return Ok((None, Vec::new())) };
     let path = files::checkpoint_path(output);
     let question =
@@ -197,7 +206,7 @@ fn checkpoint(args: &Args, whisper: &Verified) -> Result<(Option<Checkpoint>, Ve
     Ok((Some(checkpoint), done))
 }
 
-fn engine_settings(args: &Args, whisper: &Verified, backend: Backend) -> anyhow::Result<EngineSettings> {
+fn engine_settings(args: &Args, whisper: &Located, backend: Backend) -> anyhow::Result<EngineSettings> {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(64) as u8);
     Ok(EngineSettings {
         program: std::env::current_exe().context("cannot find this program itself")?,
@@ -211,7 +220,7 @@ fn engine_settings(args: &Args, whisper: &Verified, backend: Backend) -> anyhow:
 }
 
 /// Returns the recogniser asked for, else the faster one that can read the model on this machine.
-fn backend(args: &Args, whisper: &Verified) -> anyhow::Result<Backend> {
+fn backend(args: &Args, whisper: &Located) -> anyhow::Result<Backend> {
     Ok(match args.engine {
         Some(Engine::Native) => Backend::Native,
         Some(Engine::Whisper) => Backend::Whisper,

@@ -47,6 +47,17 @@ pub struct Verified {
     pub bytes: u64,
 }
 
+/// A file that is there, and what it must hash to when it is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The model's name.
+    pub id: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Lower-case hexadecimal.
+    pub sha256: String,
+}
+
 /// How a known model is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -156,20 +167,24 @@ impl ModelStore {
         Ok(list)
     }
 
-    /// Finds the file of a Whisper model by its name or path and verifies its sha256.
+    /// Finds the file of a Whisper model by its name or path. What a name stands for is not hashed here: whoever loads
+    /// it does, once, and [`ModelStore::verify_known`] tells what is wrong with it.
     ///
     /// Errors: [`ModelStoreError::NotImported`] for a path with an unknown sha256; else as the variants say.
-    pub fn resolve(&self, name_or_path: &str) -> Result<Verified, ModelStoreError> {
+    pub fn resolve(&self, name_or_path: &str) -> Result<Located, ModelStoreError> {
         if let Some(known) = self.known(name_or_path) {
             return match known.kind {
-                Kind::Whisper => self.verify(&known),
+                Kind::Whisper if disk::is_file(&known.path) => {
+                    Ok(Located { id: known.id, path: known.path, sha256: known.sha256 })
+                }
+                Kind::Whisper => Err(missing(&known)),
                 Kind::Vad => Err(ModelStoreError::OtherKind { id: known.id }),
             };
         }
         let path = Path::new(name_or_path);
         let Some(found) = Fingerprint::of_file(path)? else { return Err(self.unknown(name_or_path)) };
         match self.whisper_by_hash(&found.sha256) {
-            Some(id) => Ok(Verified { id, path: path.to_owned(), sha256: found.sha256, bytes: found.bytes }),
+            Some(id) => Ok(Located { id, path: path.to_owned(), sha256: found.sha256 }),
             None => Err(ModelStoreError::NotImported { path: path.to_owned(), sha256: found.sha256 }),
         }
     }

@@ -81,6 +81,12 @@ pub(super) fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, Model
     Ok(Some(content))
 }
 
+/// Tells whether a file is there.
+#[expect(clippy::disallowed_methods, reason = "weights are files of the store")]
+pub(super) fn is_file(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file())
+}
+
 /// Finds the one absolute path of a file.
 #[expect(clippy::disallowed_methods, reason = "weights are files of the store")]
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
