@@ -26,8 +26,9 @@ fn transcribe(input: &Path, out: &Path, more: &[&str]) -> Option<i32> {
     output.status.code()
 }
 
+/// Starts a transcription on one thread: of the whole meeting it is far from its end when the first windows are kept.
 fn start(input: &Path, out: &Path) -> Child {
-    let mut run = command(&["transcribe", text(input), "-o", text(out)]);
+    let mut run = command(&["transcribe", text(input), "-o", text(out), "--threads", "1"]);
     run.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program can be started")
 }
 
@@ -70,8 +71,7 @@ fn the_sample_meeting_becomes_timed_text_with_few_errors() {
 fn a_killed_run_continues_where_it_was_and_ends_with_the_same_text() {
     let folder = folder();
     let (input, whole, resumed) =
-        (folder.path().join("in.wav"), folder.path().join("whole.json"), folder.path().join("resumed.json"));
-    write_wav(&input, &meeting_sound(110));
+        (sample_meeting(), folder.path().join("whole.json"), folder.path().join("resumed.json"));
     assert_eq!(transcribe(&input, &whole, &[]), Some(0));
 
     let checkpoint = folder.path().join("resumed.json.checkpoint");
@@ -92,9 +92,8 @@ fn a_killed_run_continues_where_it_was_and_ends_with_the_same_text() {
 #[test]
 fn ctrl_c_keeps_what_is_done_and_says_how_to_go_on() {
     let folder = folder();
-    let (input, out) = (folder.path().join("in.wav"), folder.path().join("out.json"));
-    write_wav(&input, &meeting_sound(110));
-    let mut run = command(&["transcribe", text(&input), "-o", text(&out)]);
+    let (input, out) = (sample_meeting(), folder.path().join("out.json"));
+    let mut run = command(&["transcribe", text(&input), "-o", text(&out), "--threads", "1"]);
     let run = run.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program can be started");
     wait_for_windows(&folder.path().join("out.json.checkpoint"), 1);
     signal(&run, Signal::INT);
@@ -151,6 +150,20 @@ fn each_format_holds_the_same_words() {
         assert!(written.contains(mark), "{format}: {written}");
         assert!(written.contains("会議を始めます"), "{format}: {written}");
     }
+}
+
+#[test]
+fn a_list_of_words_makes_fewer_errors_and_leaves_no_text_out() {
+    let folder = folder();
+    let (list, out) = (folder.path().join("words.txt"), folder.path().join("meeting.json"));
+    std::fs::write(&list, "議事録作成支援システム\n情報システム課\n総務課\n出先機関\n")
+        .expect("there is room");
+    assert_eq!(transcribe(&sample_meeting(), &out, &["--vocabulary", text(&list)]), Some(0));
+    let truth = std::fs::read_to_string(repository("tests/fixtures/audio/sample_meeting.json"));
+    let truth = Truth::from_json(&truth.expect("in the repository")).expect("the truth is well formed");
+    let report = score::evaluate(&truth, &Hypothesis::of_transcript(&transcript(&out))).expect("short texts");
+    let rate = 100.0 * report.normalised.rate.expect("something was said");
+    assert!(rate < 7.5 && report.normalised.deletions < 40, "{rate:.2} %, {:?}", report.normalised);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! One worker: takes windows in, listens to them, steps them together, hands texts out.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::audio::MediaTime;
+use crate::speech::model::tokenizer::Specials;
 use crate::speech::schedule::{Due, Urgency};
 use crate::speech::{Answer, Language, Recognition, RecognizeError, Recognizer, Request};
 
@@ -28,6 +30,9 @@ const WINDOWS_MAX: usize = 12;
 ///
 /// Source: own bench, base, reference recording in windows of up to 28 s: CER 6.6 % with this rule, 10.1 % without.
 const LOST_FRAMES_MAX: usize = 150;
+
+/// When a hint was said, in positions of 20 ms of the window before: its last two seconds.
+const HINT_POSITIONS: Range<u32> = 1_400..1_500;
 
 /// Start of the random numbers of a sampled request: equal requests get equal answers.
 const SEED: u64 = 0x6769_6a69_726f_6b75;
@@ -196,7 +201,19 @@ fn task(request: &Request, shared: &Shared, end: u32) -> Task {
         seed: SEED,
     };
     let language = code.and_then(|code| shared.rules.specials().language(code));
-    Task { language, previous: request.prompt.clone(), plan }
+    Task { language, previous: previous(&request.prompt, shared.rules.specials()), plan }
+}
+
+/// Gives bare text as what was said in the two seconds before: after text without times the model leaves text out.
+///
+/// Source: own bench, base, three meetings, a sentence as hint: 13.6 to 18.1 % of characters wrong without times, 6.9 to
+/// 7.2 % with them, 7.4 % without a hint.
+fn previous(prompt: &[u32], specials: Specials) -> Vec<u32> {
+    if prompt.is_empty() || prompt.iter().any(|id| *id >= specials.first_timestamp) {
+        return prompt.to_vec();
+    }
+    let stamp = |position| specials.first_timestamp + position;
+    [&[stamp(HINT_POSITIONS.start)], prompt, &[stamp(HINT_POSITIONS.end)]].concat()
 }
 
 fn reading(window: Window, end_ms: u64, shared: &Shared, scratch: &mut Scratch) -> Reading {
