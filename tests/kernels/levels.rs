@@ -3,6 +3,8 @@
 use gijiroku::speech::native::kernels::*;
 use proptest::prelude::*;
 
+use crate::noise;
+
 const ALL_PRECISIONS: [Precision; 4] =
     [Precision::F32, Precision::Bf16, Precision::Int8, Precision::Weights8];
 
@@ -14,18 +16,6 @@ fn fast_levels() -> Vec<Level> {
         }
     }
     Level::available().into_iter().filter(|level| *level != Level::Portable).collect()
-}
-
-fn noise(seed: u64, len: usize) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    (0..len)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        })
-        .collect()
 }
 
 /// Values that end with the page; the next page must not be touched.

@@ -45,8 +45,7 @@ where
             return End::Gone;
         }
     };
-    // A window of each of the three urgencies in every slot.
-    let desk = Arc::new(Desk::new(3 * hello.slots()));
+    let desk = Arc::new(Desk::new(hello.windows_max()));
     let start = |recognizer| spawn(recognizer, Arc::clone(&desk), Arc::clone(&output));
     let workers: Vec<_> = recognizers.into_iter().map(start).collect();
     tell(&output, &Frame::Ready(Ready { protocol: PROTOCOL, backend }));

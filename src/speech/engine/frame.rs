@@ -40,6 +40,11 @@ impl Hello {
     pub fn slots(&self) -> usize {
         usize::from(self.threads) * usize::from(self.backend.windows_per_thread())
     }
+
+    /// Returns how many windows the child may have at once, of all three urgencies.
+    pub fn windows_max(&self) -> usize {
+        3 * self.slots()
+    }
 }
 
 /// What a child answers when its model is loaded.

@@ -108,7 +108,7 @@ impl Handle {
     /// Starts the child; windows may be submitted at once and wait until the model is loaded.
     pub fn start(settings: EngineSettings, clock: fn() -> Mono) -> Self {
         let hello = hello(&settings);
-        let capacity = 3 * hello.slots() + WAITING_MAX;
+        let capacity = hello.windows_max() + WAITING_MAX;
         // Frames of a child are at most its answers, its ready and a pong; the rest is room to breathe.
         let (events, inbox) = sync_channel(2 * capacity + 8);
         let (outbox, answers) = sync_channel(capacity);
@@ -283,7 +283,7 @@ impl Keeper {
     fn spawn_child(&mut self) -> std::io::Result<()> {
         self.bury();
         let (process, pipes) = Process::start(&self.settings.program, &self.settings.arguments)?;
-        let (frames, to_write) = sync_channel(3 * self.hello.slots() + CANCELS_MAX);
+        let (frames, to_write) = sync_channel(self.hello.windows_max() + CANCELS_MAX);
         let (child, events) = (self.children, self.events.clone());
         spawn(move || write_frames(pipes.input, &to_write));
         spawn(move || read_frames(pipes.output, pipes.messages, child, &events));

@@ -36,6 +36,17 @@ pub struct Dims {
 }
 
 impl Dims {
+    /// The sizes of Whisper base, multilingual.
+    pub const BASE: Self = Self {
+        vocab: 51_865,
+        audio_ctx: 1500,
+        state: 512,
+        audio_layers: 6,
+        text_ctx: 448,
+        text_layers: 6,
+        mels: 80,
+    };
+
     /// Passes sizes of a multilingual Whisper model and refuses all others.
     ///
     /// Errors: [`ModelError::Size`] with the first size out of range.
@@ -285,15 +296,7 @@ impl List {
 mod tests {
     use super::*;
 
-    const BASE: Dims = Dims {
-        vocab: 51_865,
-        audio_ctx: 1500,
-        state: 512,
-        audio_layers: 6,
-        text_ctx: 448,
-        text_layers: 6,
-        mels: 80,
-    };
+    const BASE: Dims = Dims::BASE;
 
     #[test]
     fn base_has_245_tensors_with_distinct_names() {

@@ -85,14 +85,10 @@ impl Probe {
         Texts { windows: (0..windows).map(window).collect() }
     }
 
-    /// Takes every text one token further, shared among the threads as a worker does.
+    /// Takes every text one token further, as a worker does.
     pub fn write(&mut self, texts: &mut Texts) {
-        let share = texts.windows.len().div_ceil(self.team.threads()).max(1);
-        let shared = &self.shared;
-        let parts = texts.windows.chunks_mut(share).zip(&mut self.works);
-        self.team.share(parts, |(windows, work), scratch| {
-            let mut windows: Vec<&mut Window> = windows.iter_mut().collect();
-            session::step(&mut windows, &shared.decoder, &shared.rules, work, scratch);
-        });
+        let mut windows: Vec<&mut Window> = texts.windows.iter_mut().collect();
+        let Shared { decoder, rules, .. } = &*self.shared;
+        session::step_shared(&mut windows, decoder, rules, &mut self.works, &mut self.team);
     }
 }

@@ -5,6 +5,7 @@ use super::encoder::Heard;
 use super::kernels::Scratch;
 use super::rules::{PREVIOUS_TOKENS_MAX, Rules};
 use super::search::{Branch, Hypothesis, Plan, Search};
+use super::team::Team;
 
 /// Tokens in front of the text besides earlier text: four marks.
 const MARKS: usize = 4;
@@ -164,8 +165,22 @@ fn copy_of(parent: &Past, spare: Option<Past>) -> Past {
     }
 }
 
-/// Takes all windows one step further.
-pub fn step(
+/// Takes all windows one step further, a share of them on each thread; `works` has one entry a thread.
+pub fn step_shared(
+    windows: &mut [&mut Window],
+    decoder: &Decoder,
+    rules: &Rules,
+    works: &mut [Work],
+    team: &mut Team,
+) {
+    let share = windows.len().div_ceil(team.threads()).max(1);
+    team.share(windows.chunks_mut(share).zip(works), |(windows, work), scratch| {
+        step(windows, decoder, rules, work, scratch);
+    });
+}
+
+/// Takes windows one step further on this thread.
+fn step(
     windows: &mut [&mut Window],
     decoder: &Decoder,
     rules: &Rules,

@@ -108,12 +108,8 @@ impl Worker {
     fn write(&mut self, urgency: Urgency) {
         let mut windows: Vec<&mut Window> =
             self.guests.iter_mut().filter_map(|guest| guest.writing(urgency)).collect();
-        let share = windows.len().div_ceil(self.team.threads()).max(1);
-        let shared = &self.shared;
-        let parts = windows.chunks_mut(share).zip(&mut self.works);
-        self.team.share(parts, |(windows, work), scratch| {
-            session::step(windows, &shared.decoder, &shared.rules, work, scratch);
-        });
+        let Shared { decoder, rules, .. } = &*self.shared;
+        session::step_shared(&mut windows, decoder, rules, &mut self.works, &mut self.team);
     }
 }
 

@@ -197,11 +197,6 @@ impl KeyValues {
         self.len = self.len.min(len);
     }
 
-    /// Forgets all positions, to be packed anew.
-    pub fn clear(&mut self) {
-        self.truncate(0);
-    }
-
     /// Takes over the positions of `other` without allocating. Panics if the two are built differently.
     pub fn copy_from(&mut self, other: &Self) {
         self.copy_tail(other, 0);

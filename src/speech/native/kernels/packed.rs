@@ -78,15 +78,6 @@ impl Packed {
             Panels::Weights8(_) => Precision::Weights8,
         }
     }
-
-    /// Returns the bytes read by one pass over the weights.
-    pub fn size_bytes(&self) -> usize {
-        match &self.panels {
-            Panels::F32(panels) => size_of_val(panels.as_slice()),
-            Panels::Bf16(panels) => size_of_val(panels.as_slice()),
-            Panels::Int8(panels) | Panels::Weights8(panels) => panels.weights.as_slice().len(),
-        }
-    }
 }
 
 impl Precision {
