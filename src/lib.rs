@@ -19,5 +19,6 @@ pub mod audio;
 pub mod cli;
 pub mod clock;
 pub mod jobs;
+pub mod minutes;
 pub mod speech;
 pub mod store;

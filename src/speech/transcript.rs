@@ -106,7 +106,7 @@ pub struct Segment {
 }
 
 /// A word, or the few characters that a recogniser writes in one go.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Word {
     /// Start.
     pub start_ms: u64,
