@@ -45,6 +45,7 @@ pub struct Minutes {
     /// Who spoke, in the order of the attendee list.
     pub speakers: Vec<Speaker>,
     /// What is read. Shared, so that a revision costs what it changes.
+    #[schema(value_type = Vec<Block>)]
     pub blocks: Vec<Arc<Block>>,
     /// Decisions, issues and to-dos, each with the block it comes from.
     pub items: Vec<Item>,
