@@ -47,6 +47,48 @@ impl Sub for Mono {
     }
 }
 
+/// A moment of the calendar: for dates, records and deadlines that outlive the process.
+///
+/// Units: milliseconds since 1970-01-01 00:00 UTC. May jump when somebody sets the clock; leases of seats never use it.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct UnixMs(i64);
+
+impl UnixMs {
+    /// Reads the clock.
+    pub fn now() -> Self {
+        let time = clock_gettime(ClockId::Realtime);
+        Self(time.tv_sec * 1000 + time.tv_nsec / 1_000_000)
+    }
+
+    /// Takes milliseconds since 1970.
+    pub const fn from_ms(ms: i64) -> Self {
+        Self(ms)
+    }
+
+    /// Returns milliseconds since 1970.
+    pub const fn ms(self) -> i64 {
+        self.0
+    }
+
+    /// Returns the moment `later` after this one.
+    pub fn plus(self, later: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(later.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// Returns the moment `earlier` before this one.
+    pub fn minus(self, earlier: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(earlier.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// Returns how long ago `earlier` was; zero if it is not earlier.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,13 +1,70 @@
 //! What is remembered.
 //!
-//! - **In**: finished work of the core rooms.
+//! - **In**: finished work of the core rooms; people, meetings, recordings and edits; the time, as an argument.
 //! - **Out**: the same, after a crash, a power cut or another day; weights whose sha256 was checked.
-//! - **Never**: decides what a result means, or says something is kept before it is on the disk.
+//! - **Never**: decides what a result means or who may see it, or says something is kept before it is on the disk.
+//!
+//! One transaction holds what must be true together, and with it the line of the audit log that says so.
 
+pub mod audit;
+mod dialect;
+pub mod folder;
+pub mod meetings;
 pub mod models;
+pub mod sessions;
+pub mod users;
 pub mod windows;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use dialect::{Database, Tx};
+use uuid::Uuid;
+
+pub use dialect::Location;
+
+/// Names a person, a meeting, a recording and so on.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(transparent)]
+pub struct Id(Uuid);
+
+impl Id {
+    /// The name that sorts after every other.
+    pub const LAST: Self = Self(Uuid::max());
+
+    /// Makes a name that nothing had before; later ones sort after earlier ones.
+    #[expect(clippy::new_without_default, reason = "a name that differs each time is no default")]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Id {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
 
 /// Why something could not be kept or found.
 #[derive(Debug, thiserror::Error)]
@@ -26,10 +83,62 @@ pub enum StoreError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The disk is full: make room, then do it again; what was kept before is still there.
+    #[error("no space is left on the disk")]
+    Full,
+    /// Something of this name is there already: choose another.
+    #[error("the name is taken")]
+    Taken,
+    /// The database does not answer, or two writers got in each other's way: do it again later.
+    #[error("the database cannot be reached now")]
+    Unreachable(#[source] Box<sqlx::Error>),
+    /// What was stored cannot be read back: restore it from a backup.
+    #[error("what is stored is damaged: {what}")]
+    Damaged {
+        /// What was found.
+        what: String,
+    },
+    /// The database refused the statement: a defect of this program.
+    #[error("the database refused")]
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl StoreError {
     fn io(path: &Path, source: std::io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
+        match source.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::Io { path: path.to_owned(), source },
+        }
+    }
+}
+
+/// Everything that is remembered, by the tables' side.
+#[derive(Debug, Clone)]
+pub struct Store {
+    database: Database,
+}
+
+impl Store {
+    /// Opens the database and carries its tables to this program's version.
+    ///
+    /// Errors: [`StoreError::Unreachable`] if it does not answer; [`StoreError::Database`] if its tables are newer.
+    pub async fn open(location: &Location) -> Result<Self, StoreError> {
+        Ok(Self { database: Database::open(location).await? })
+    }
+
+    /// Closes the database after what is under way.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+
+    /// Tells whether the database answers.
+    ///
+    /// Errors: why it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.database.row("SELECT 1", &[]).await.map(drop)
+    }
+
+    async fn write(&self) -> Result<Tx, StoreError> {
+        self.database.write().await
     }
 }

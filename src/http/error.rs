@@ -1,0 +1,259 @@
+//! Every error as an answer: status, stable code, and a sentence for a person. The only such place.
+
+use std::any::Any;
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::store::StoreError;
+
+/// A refusal, as RFC 9457 describes it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// `urn:gijiroku:` and the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The HTTP status.
+    status: u16,
+    /// The stable code, for programs.
+    code: &'static str,
+    /// The number that a person tells the support centre.
+    number: &'static str,
+    /// What happened, what was kept, what to do: in Japanese.
+    title: &'static str,
+    /// The same in English.
+    title_en: &'static str,
+    /// The value or place it is about, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// Further facts for programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    facts: Option<serde_json::Value>,
+    /// Seconds after which to ask again.
+    #[serde(skip)]
+    retry_after_s: Option<u64>,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = ($status:expr, $code:literal, $number:literal, $ja:literal, $en:literal);)*) => {
+        /// Everything the service refuses, and why.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code { $($(#[$doc])* $name),* }
+
+        impl Code {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Returns status, code, number and sentences.
+            const fn row(self) -> (u16, &'static str, &'static str, &'static str, &'static str) {
+                match self { $(Self::$name => ($status, $code, $number, $ja, $en)),* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Nobody is signed in.
+    SignInNeeded = (401, "sign_in_needed", "G-1001",
+        "サインインしていないか、時間が過ぎて終了しました。もう一度サインインしてください。入力中の内容はこの端末に残っています。",
+        "You are not signed in, or the session ended. Sign in again.");
+    /// Login or password is wrong.
+    SignInRefused = (401, "sign_in_refused", "G-1002",
+        "利用者名またはパスワードが違います。", "User name or password is wrong.");
+    /// Too many failures.
+    AccountLocked = (429, "account_locked", "G-1003",
+        "続けて失敗したため、このアカウントを一時的に停止しています。時間をおくか、管理者へ連絡してください。",
+        "The account is locked for a while after several failures.");
+    /// The CSRF token is missing or wrong.
+    CsrfMissing = (403, "csrf_missing", "G-1004",
+        "画面が古くなっています。再読み込みしてから、もう一度操作してください。",
+        "The page is out of date. Reload it and try again.");
+    /// The password must be changed first.
+    PasswordExpired = (403, "password_expired", "G-1005",
+        "最初にパスワードを変更してください。", "Change your password first.");
+    /// The new password is too weak.
+    PasswordWeak = (422, "password_weak", "G-1006",
+        "パスワードが短いか、利用者名と同じです。条件を満たすものを入力してください。",
+        "The password is too short or equals the user name.");
+    /// The one-time link does not work any more.
+    LinkUsed = (410, "link_used", "G-1007",
+        "このリンクは使用済みか、期限が過ぎています。管理者に新しいリンクを依頼してください。",
+        "The link was used or has expired. Ask for a new one.");
+    /// Too many requests.
+    TooManyRequests = (429, "too_many_requests", "G-1008",
+        "短い時間に操作が集中しています。少し待ってからもう一度操作してください。",
+        "Too many requests. Wait a moment.");
+    /// The token's scope does not allow it.
+    ScopeMissing = (403, "scope_missing", "G-1009",
+        "このAPIトークンの権限では実行できません。", "The token's scopes do not allow this.");
+    /// The role does not allow it.
+    NotAllowed = (403, "not_allowed", "G-1101",
+        "この操作の権限がありません。必要な場合は部署の管理者へ依頼してください。",
+        "You are not allowed to do this.");
+    /// There is nothing under this name, or not for this person.
+    NotFound = (404, "not_found", "G-1102",
+        "見つかりません。削除されたか、閲覧の権限がありません。", "Not found, or not visible to you.");
+    /// A name is in use.
+    Taken = (409, "taken", "G-1103",
+        "同じ名前がすでに使われています。別の名前を入力してください。", "The name is taken.");
+    /// The request cannot be read.
+    Malformed = (400, "malformed", "G-1201",
+        "送られた内容を読み取れません。何も変更していません。", "The request cannot be read; nothing was changed.");
+    /// A value is out of its range.
+    Invalid = (422, "invalid", "G-1202",
+        "入力に誤りがあります。何も変更していません。内容を確認してください。",
+        "A value is not allowed; nothing was changed.");
+    /// The body is too long.
+    TooLarge = (413, "too_large", "G-1203",
+        "送られた内容が上限を超えています。何も変更していません。", "The body is too large; nothing was changed.");
+    /// The wrong method.
+    MethodNotAllowed = (405, "method_not_allowed", "G-1204",
+        "この操作は使えません。", "The method is not allowed here.");
+    /// The wrong content type.
+    UnsupportedMedia = (415, "unsupported_media", "G-1205",
+        "送られた形式には対応していません。何も変更していません。", "The content type is not supported.");
+    /// The disk is full.
+    StorageFull = (507, "storage_full", "G-3001",
+        "サーバーの空き容量が足りません。保存済みの内容は失われていません。情報担当へ連絡してください。",
+        "The server's disk is full; what was saved is safe.");
+    /// The database does not answer.
+    Unavailable = (503, "unavailable", "G-3002",
+        "サーバーが一時的に応答できません。保存済みの内容は失われていません。少し待ってからもう一度操作してください。",
+        "The server cannot answer now; what was saved is safe. Try again soon.");
+    /// What was stored is damaged.
+    Damaged = (500, "damaged", "G-3003",
+        "保存された内容を読み取れません。情報担当へ連絡してください。バックアップから戻せます。",
+        "Stored data cannot be read; restore it from a backup.");
+    /// A defect of this program.
+    Internal = (500, "internal", "G-3999",
+        "サーバー内部で問題が起きました。保存済みの内容は失われていません。番号を情報担当へお知らせください。",
+        "An internal error; what was saved is safe. Report the number.");
+}
+
+impl Problem {
+    /// Makes a refusal.
+    pub fn new(code: Code) -> Self {
+        let (status, code, number, title, title_en) = code.row();
+        let kind = format!("urn:gijiroku:{code}");
+        Self { kind, status, code, number, title, title_en, detail: None, facts: None, retry_after_s: None }
+    }
+
+    /// Says which value or place it is about.
+    pub fn about(mut self, detail: impl ToString) -> Self {
+        self.detail = Some(detail.to_string());
+        self
+    }
+
+    /// Adds facts for programs.
+    pub fn with(mut self, facts: serde_json::Value) -> Self {
+        self.facts = Some(facts);
+        self
+    }
+
+    /// Says when to ask again.
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+}
+
+impl From<Code> for Problem {
+    fn from(code: Code) -> Self {
+        Self::new(code)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after_s = self.retry_after_s;
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let code = match &error {
+            StoreError::Taken => return Code::Taken.into(),
+            StoreError::Full => Code::StorageFull,
+            StoreError::Unreachable(_) | StoreError::Busy { .. } => Code::Unavailable,
+            StoreError::Damaged { .. } => Code::Damaged,
+            StoreError::Io { .. } | StoreError::Database(_) => Code::Internal,
+        };
+        let error: &dyn std::error::Error = &error;
+        tracing::error!(error, "the store failed");
+        let problem = Self::new(code);
+        if code == Code::Unavailable { problem.retry_after(2) } else { problem }
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        let code = match &rejection {
+            JsonRejection::JsonDataError(_) => Code::Invalid,
+            JsonRejection::MissingJsonContentType(_) => Code::UnsupportedMedia,
+            other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,
+            _ => Code::Malformed,
+        };
+        Self::new(code).about(rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(_: PathRejection) -> Self {
+        Code::NotFound.into()
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(Code::Invalid).about(rejection.body_text())
+    }
+}
+
+/// Answers a request whose handler panicked.
+pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    tracing::error!("a handler panicked");
+    Problem::new(Code::Internal).into_response()
+}
+
+/// Answers a request of a method that the path does not know.
+pub async fn method_not_allowed() -> Problem {
+    Code::MethodNotAllowed.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_a_code_and_a_number_of_its_own() {
+        let rows: Vec<_> = Code::ALL.iter().map(|code| code.row()).collect();
+        assert_eq!(rows.iter().map(|row| row.1).collect::<BTreeSet<_>>().len(), rows.len());
+        assert_eq!(rows.iter().map(|row| row.2).collect::<BTreeSet<_>>().len(), rows.len());
+    }
+
+    #[test]
+    fn every_refusal_is_a_japanese_sentence() {
+        for code in Code::ALL {
+            let (.., title, _) = code.row();
+            assert!(title.ends_with('。'), "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What the outside may ask, and what it is answered.
+//!
+//! - **In**: HTTP requests from browsers, programs and monitors.
+//! - **Out**: JSON, files and events; every refusal as a problem with a stable code and a sentence for a person.
+//! - **Never**: computes something slow inside a request, decides what minutes mean, or talks to `jobs` but through
+//!   `store`.
+//!
+//! ```text
+//! request ─auth (who?)─► access (may they?) ─► resource ─► store ─► answer
+//! ```
+
+pub mod access;
+pub mod auth;
+pub mod error;
+pub mod health;
+pub mod meetings;
+pub mod openapi;
+pub mod people;
+pub mod secret;
+pub mod session;
+pub mod web;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderName;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::clock::UnixMs;
+use crate::store::Store;
+
+/// Longest body of a request that carries no recording.
+const BODY_BYTES_MAX: usize = 12 << 20;
+
+/// What an administrator sets about the service.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whether browsers reach the service by TLS only: cookies are then bound to it.
+    pub secure: bool,
+    /// How long a session lasts that nobody uses.
+    pub session_idle: Duration,
+    /// How long a session lasts at most.
+    pub session_absolute: Duration,
+    /// Fewest characters of a password.
+    pub password_chars_min: usize,
+    /// Failed sign-ins in a row after which an account is locked.
+    pub lockout_failures: u32,
+    /// How long it is locked.
+    pub lockout: Duration,
+    /// Proxies whose word about the client's address is believed.
+    pub trusted_proxies: Vec<std::net::IpAddr>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            secure: false,
+            session_idle: Duration::from_secs(8 * 3600),
+            session_absolute: Duration::from_secs(24 * 3600),
+            password_chars_min: 12,
+            lockout_failures: 5,
+            lockout: Duration::from_secs(15 * 60),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+/// What every request can reach.
+pub struct App {
+    /// What is remembered.
+    pub store: Store,
+    /// What an administrator set.
+    pub settings: Settings,
+    /// The calendar's clock.
+    pub clock: Box<dyn Fn() -> UnixMs + Send + Sync>,
+    /// The shop where passwords are hashed, a few at a time.
+    pub hasher: secret::Hasher,
+}
+
+impl App {
+    /// Reads the calendar's clock.
+    pub fn now(&self) -> UnixMs {
+        (self.clock)()
+    }
+}
+
+/// What handlers get.
+pub type Shared = Arc<App>;
+
+/// The table of contents of the product, with the document that describes it.
+pub fn api() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(health::health))
+        .routes(routes!(session::setup))
+        .routes(routes!(session::sign_in, session::who_am_i, session::sign_out))
+        .routes(routes!(session::change_password))
+        .routes(routes!(session::set_password))
+        .routes(routes!(people::departments, people::add_department))
+        .routes(routes!(people::change_department))
+        .routes(routes!(people::users, people::add_user))
+        .routes(routes!(people::change_user))
+        .routes(routes!(people::password_link))
+        .routes(routes!(meetings::list, meetings::create))
+        .routes(routes!(meetings::read, meetings::change, meetings::discard))
+        .routes(routes!(meetings::restore))
+        .routes(routes!(meetings::members, meetings::set_members))
+}
+
+/// Makes the whole service.
+pub fn router(app: Shared) -> Router {
+    let (routes, document) = api().split_for_parts();
+    let request_id = HeaderName::from_static("x-request-id");
+    let document = openapi::serve(&document);
+    routes
+        .merge(document)
+        .fallback(web::page)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(CompressionLayer::new())
+        .layer(SetResponseHeaderLayer::if_not_present(
+            HeaderName::from_static("x-content-type-options"),
+            axum::http::HeaderValue::from_static("nosniff"),
+        ))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            HeaderName::from_static("referrer-policy"),
+            axum::http::HeaderValue::from_static("same-origin"),
+        ))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(PropagateRequestIdLayer::new(request_id.clone()))
+        .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+        .with_state(app)
+}
