@@ -11,6 +11,7 @@ pub mod files;
 pub mod model;
 pub mod progress;
 pub mod report;
+pub mod serve;
 pub mod transcribe;
 
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ pub struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Answer browsers and programs, and recognise what they upload
+    Serve(serve::Args),
     /// Turn a recording into timed text
     Transcribe(Box<transcribe::Args>),
     /// List, import, verify and measure models
@@ -50,6 +53,7 @@ pub const EXIT_INTERRUPTED: u8 = 130;
 /// Runs the chosen sub-command; a failure is told on standard error, cause by cause.
 pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
+        Command::Serve(args) => serve::run(args),
         Command::Transcribe(args) => transcribe::run(*args),
         Command::Model(args) => model::run(args),
         Command::Evaluate(args) => evaluate::run(args),

@@ -17,6 +17,7 @@ pub mod meetings;
 pub mod openapi;
 pub mod people;
 pub mod secret;
+pub mod serve;
 pub mod session;
 pub mod web;
 

@@ -5,9 +5,11 @@
     reason = "the tests start programs and damage files, as the world does"
 )]
 
+mod accounts;
 mod engine;
 mod formats;
 mod native;
+mod office;
 mod support;
 mod transcribe;
 mod vad;

@@ -1,0 +1,253 @@
+//! An office with its own server: a fresh database, the real router on a loopback port, a clock that tests can turn.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use gijiroku::clock::UnixMs;
+use gijiroku::http::{self, App, Settings, secret};
+use gijiroku::store::audit::Actor;
+use gijiroku::store::users::{NewUser, Purpose, Role, User};
+use gijiroku::store::{Location, Store};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+/// A password that every person of the office has.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// A server that answers until the value is dropped.
+pub struct Office {
+    /// What it remembers.
+    pub store: Store,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its data folder.
+    pub folder: tempfile::TempDir,
+    clock: Arc<AtomicI64>,
+    _server: tokio::task::JoinHandle<()>,
+}
+
+/// Somebody at a browser or with a token.
+pub struct Person {
+    /// Who, if signed in.
+    pub user: Option<User>,
+    client: reqwest::Client,
+    csrf: Option<String>,
+    token: Option<String>,
+    root: String,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// The body, if it is JSON.
+    pub json: Value,
+    /// The body.
+    pub bytes: Vec<u8>,
+}
+
+impl Office {
+    /// Opens an office on SQLite, with nobody in it.
+    pub async fn open() -> Self {
+        Self::open_with(Settings::default()).await
+    }
+
+    /// Opens an office with these settings.
+    pub async fn open_with(settings: Settings) -> Self {
+        let folder = tempfile::tempdir().expect("temporary folders can be made");
+        let location = Location::File(folder.path().join("gijiroku.sqlite"));
+        Self::open_at(folder, &location, settings).await
+    }
+
+    /// Opens an office on a database.
+    pub async fn open_at(folder: tempfile::TempDir, location: &Location, settings: Settings) -> Self {
+        let store = Store::open(location).await.expect("a fresh database can be opened");
+        let clock = Arc::new(AtomicI64::new(UnixMs::now().ms()));
+        let hands = Arc::clone(&clock);
+        let app = App {
+            store: store.clone(),
+            settings,
+            clock: Box::new(move || UnixMs::from_ms(hands.load(Ordering::SeqCst))),
+            hasher: secret::Hasher::default(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let router = http::router(Arc::new(app));
+        let server = tokio::spawn(async move {
+            let served = http::serve::serve(vec![listener], None, router, std::future::pending()).await;
+            served.expect("the server listens");
+        });
+        Self { store, address, folder, clock, _server: server }
+    }
+
+    /// Returns the time in the office.
+    pub fn now(&self) -> UnixMs {
+        UnixMs::from_ms(self.clock.load(Ordering::SeqCst))
+    }
+
+    /// Turns the clock on.
+    pub fn pass(&self, time: Duration) {
+        self.clock
+            .fetch_add(i64::try_from(time.as_millis()).expect("tests pass days, not ages"), Ordering::SeqCst);
+    }
+
+    /// Returns somebody who is not signed in.
+    pub fn stranger(&self) -> Person {
+        // The client's TLS wants to know whose arithmetic it uses; the server chooses the same.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let client = reqwest::Client::builder().cookie_store(true).no_proxy().build();
+        Person {
+            user: None,
+            client: client.expect("a client needs nothing"),
+            csrf: None,
+            token: None,
+            root: format!("http://{}", self.address),
+        }
+    }
+
+    /// Signs in the first administrator of a new office, by the setup link.
+    pub async fn administrator(&self) -> Person {
+        let (secret, now) = (secret::random(), self.now());
+        let expires_at = now.plus(Duration::from_secs(3600));
+        let (digest, server) = (secret::digest(&secret), Actor::server());
+        let link = self.store.add_link(&digest, Purpose::Setup, None, expires_at, &server, now);
+        link.await.expect("a link can be made");
+        let mut person = self.stranger();
+        let body = json!({
+            "secret": secret, "department": "総務課", "login": "admin", "name": "管理 太郎", "password": PASSWORD
+        });
+        let answer = person.post("/v1/setup", body).await;
+        assert_eq!(answer.status, 201, "{:?}", answer.json);
+        person.signed_in(&answer).await;
+        person
+    }
+
+    /// Makes a person and signs them in.
+    pub async fn person(&self, login: &str, role: Role, department: gijiroku::store::Id) -> Person {
+        let hash = secret::Hasher::default().hash(PASSWORD.to_owned()).await.expect("hashing works");
+        let new = NewUser {
+            login: login.to_owned(),
+            name: format!("職員 {login}"),
+            department,
+            role,
+            password: Some(hash),
+            password_expired: false,
+        };
+        self.store.add_user(&new, &Actor::server(), self.now()).await.expect("the login is free");
+        let mut person = self.stranger();
+        let answer = person.sign_in(login, PASSWORD).await;
+        assert_eq!(answer.status, 201, "{:?}", answer.json);
+        person
+    }
+
+    /// Makes a department.
+    pub async fn department(&self, name: &str) -> gijiroku::store::Id {
+        let made = self.store.add_department(name, None, &Actor::server(), self.now()).await;
+        made.expect("the name is free").id
+    }
+}
+
+impl Person {
+    /// Signs in.
+    pub async fn sign_in(&mut self, login: &str, password: &str) -> Answer {
+        let answer = self.post("/v1/session", json!({ "login": login, "password": password })).await;
+        if answer.status == 201 {
+            self.signed_in(&answer).await;
+        }
+        answer
+    }
+
+    async fn signed_in(&mut self, answer: &Answer) {
+        self.csrf = answer.json["csrf"].as_str().map(str::to_owned);
+        let user = &answer.json["user"];
+        let text = |name: &str| user[name].as_str().expect("a person has it").to_owned();
+        self.user = Some(User {
+            id: text("id").parse().expect("names are UUIDs"),
+            login: text("login"),
+            name: text("name"),
+            department: text("department").parse().expect("names are UUIDs"),
+            role: Role::from_word(&text("role")).expect("roles are known"),
+            password_expired: false,
+            locked_until: None,
+            disabled_at: None,
+        });
+    }
+
+    /// Uses a token instead of a session.
+    pub fn with_token(&self, token: &str) -> Self {
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client needs nothing");
+        Self {
+            user: self.user.clone(),
+            client,
+            csrf: None,
+            token: Some(token.to_owned()),
+            root: self.root.clone(),
+        }
+    }
+
+    /// Forgets the CSRF token, as a page of another site would not have it.
+    pub fn without_csrf(&mut self) {
+        self.csrf = None;
+    }
+
+    /// Returns the person's name inside the product.
+    pub fn id(&self) -> gijiroku::store::Id {
+        self.user.as_ref().expect("the person is signed in").id
+    }
+
+    /// Returns the person's department.
+    pub fn department(&self) -> gijiroku::store::Id {
+        self.user.as_ref().expect("the person is signed in").department
+    }
+
+    /// Begins a request.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let mut request = self.client.request(method, format!("{}{path}", self.root));
+        if let Some(csrf) = &self.csrf {
+            request = request.header("x-csrf-token", csrf);
+        }
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        request
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub async fn send(&self, request: RequestBuilder) -> Answer {
+        let response = request.send().await.expect("the server answers");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = response.bytes().await.expect("the answer is whole").to_vec();
+        let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Answer { status, headers, json, bytes }
+    }
+
+    /// GET
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    /// POST
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(self.request(Method::POST, path).json(&body)).await
+    }
+
+    /// PUT
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    /// PATCH
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(self.request(Method::PATCH, path).json(&body)).await
+    }
+
+    /// DELETE
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+}
