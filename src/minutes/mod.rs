@@ -9,8 +9,14 @@
 //!                        └─ clean, notation, dictionary ─► proposals ─ accepted ─► ops
 //! ```
 
+pub mod difference;
 pub mod document;
+pub mod draft;
 pub mod edit;
+pub mod migrate;
+pub mod template;
+pub mod tie;
+pub mod workflow;
 
 pub use document::{
     Block, BlockId, Gap, Header, HeaderField, Heading, Item, ItemId, ItemKind, Mark, Minutes, Speaker,

@@ -119,6 +119,21 @@ pub enum Op {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// Says whether a person changed the text since it was recognised: what undoing a first edit needs.
+    SetEdited {
+        /// Of which utterance.
+        block: BlockId,
+        /// Whether somebody did.
+        on: bool,
+    },
+    /// Gives a speaker another place in the attendee list.
+    MoveSpeaker {
+        /// Who.
+        speaker: SpeakerId,
+        /// Whom the speaker stands before; at the end if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<SpeakerId>,
+    },
     /// Adds a decision, an issue or a to-do, or writes one anew.
     PutItem {
         /// The item; its source must exist.
@@ -128,6 +143,14 @@ pub enum Op {
     RemoveItem {
         /// Which one.
         id: ItemId,
+    },
+    /// Gives an item another place in the list.
+    MoveItem {
+        /// Which one.
+        id: ItemId,
+        /// The item it stands before; at the end if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<ItemId>,
     },
     /// Puts blocks in the place of neighbouring blocks: how a join, a gap's second recognition or a taken-over
     /// passage is made and unmade.
