@@ -9,8 +9,18 @@
 //!                        └─ clean, notation, dictionary ─► proposals ─ accepted ─► ops
 //! ```
 
+pub mod clean;
+pub mod consistency;
+pub mod dictionary;
 pub mod document;
 pub mod edit;
+pub mod notation;
+pub mod passage;
+pub mod proposal;
+pub mod punctuation;
+pub mod replace;
+#[cfg(test)]
+mod testing;
 
 pub use document::{
     Block, BlockId, Gap, Header, HeaderField, Heading, Item, ItemId, ItemKind, Mark, Minutes, Speaker,
