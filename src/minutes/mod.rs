@@ -9,14 +9,24 @@
 //!                        └─ clean, notation, dictionary ─► proposals ─ accepted ─► ops
 //! ```
 
+pub mod clean;
+pub mod consistency;
+pub mod dictionary;
 pub mod difference;
 pub mod document;
 pub mod draft;
 pub mod edit;
 pub mod migrate;
+pub mod notation;
+pub mod passage;
+pub mod proposal;
+pub mod punctuation;
+pub mod replace;
 pub mod template;
 pub mod tie;
 pub mod workflow;
+#[cfg(test)]
+mod testing;
 
 pub use document::{
     Block, BlockId, Gap, Header, HeaderField, Heading, Item, ItemId, ItemKind, Mark, Minutes, Speaker,
