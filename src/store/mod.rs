@@ -4,6 +4,7 @@
 //! - **Out**: the same, after a crash, a power cut or another day; weights whose sha256 was checked.
 //! - **Never**: decides what a result means, or says something is kept before it is on the disk.
 
+pub mod blobs;
 pub mod models;
 pub mod windows;
 
