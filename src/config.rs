@@ -23,6 +23,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize as _;
 use toml::{Spanned, Table, Value};
+use zeroize::Zeroizing;
+
+use crate::store::blobs;
 
 pub use check::{Problem, Weight};
 pub use machine::Machine;
@@ -148,6 +151,27 @@ impl Config {
         };
         let text = text.as_deref().map(|text| (path.as_path(), text));
         Self::combine(text, &variables, |path| read(path, SECRET_BYTES_MAX))
+    }
+
+    /// Returns where users' audio is kept, as the store takes it.
+    ///
+    /// What [`Config::check`] would stop the server for is passed on as it is.
+    pub fn blobs(&self) -> blobs::Settings {
+        let s3 = self.s3.clone();
+        let secret_key = s3.secret_key.as_ref().map(Secret::reveal).unwrap_or_default();
+        match self.audio.store {
+            AudioStore::Local => blobs::Settings::Local { folder: self.data.folder.join("audio") },
+            AudioStore::S3 => blobs::Settings::S3(blobs::S3Settings {
+                endpoint: s3.endpoint.unwrap_or_default(),
+                bucket: s3.bucket.unwrap_or_default(),
+                region: s3.region,
+                access_key: s3.access_key.unwrap_or_default(),
+                secret_key: Zeroizing::new(secret_key.to_owned()),
+                ca_certificate: s3.ca_certificate,
+                allow_http: s3.allow_http,
+                prefix: s3.prefix,
+            }),
+        }
     }
 
     /// Puts the layers together; reads nothing by itself.

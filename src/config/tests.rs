@@ -196,6 +196,15 @@ fn s3_needs_its_keys_and_plain_http_must_be_allowed() {
 }
 
 #[test]
+fn audio_lies_in_the_data_folder_or_where_s3_says() {
+    let blobs::Settings::Local { folder } = Config::default().blobs() else { panic!("local is the default") };
+    assert_eq!(folder, Path::new("data/audio"));
+    let s3 = config("[audio]\nstore = \"s3\"\n[s3]\nbucket = \"b\"\nsecret_key = \"hunter2\"");
+    let blobs::Settings::S3(settings) = s3.blobs() else { panic!("s3 was asked for") };
+    assert_eq!((settings.bucket.as_str(), settings.secret_key.as_str()), ("b", "hunter2"));
+}
+
+#[test]
 fn what_the_machine_lacks_is_told() {
     let mut machine = machine();
     machine.can_write_data = false;

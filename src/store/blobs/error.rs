@@ -121,6 +121,7 @@ impl BlobError {
             | Store::NotSupported { .. }
             | Store::NotImplemented { .. }
             | Store::InvalidPath { .. } => Self::Refused { source: error.into() },
+            other if is_refusal(other) => Self::Refused { source: error.into() },
             // The rest is what passes: no connection, a timeout, a server that is starting or overloaded.
             _ => Self::Unreachable { source: error.into() },
         }
@@ -130,4 +131,22 @@ impl BlobError {
     pub(super) fn stopped(error: tokio::task::JoinError) -> Self {
         Self::Unreachable { source: error.into() }
     }
+}
+
+/// Tells whether the store answered that the request itself is wrong: asking again does not help.
+///
+/// The object store names a type for this only where one object was asked for; for a listing there is but the text,
+/// and a test against a server notices if it changes.
+fn is_refusal(error: &object_store::Error) -> bool {
+    const MARK: &str = "non-2xx status code: ";
+    let mut cause = error.source();
+    while let Some(found) = cause {
+        let text = found.to_string();
+        if let Some(status) = text.split_once(MARK).and_then(|(_, rest)| rest.get(..3)) {
+            // Request Timeout and Too Many Requests pass.
+            return status.starts_with('4') && !matches!(status, "408" | "429");
+        }
+        cause = found.source();
+    }
+    false
 }
