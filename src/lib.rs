@@ -18,6 +18,7 @@
 pub mod audio;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod http;
 pub mod jobs;
 pub mod minutes;

@@ -5,6 +5,7 @@
 //! - **Never**: imported by a room.
 
 pub mod bench;
+pub mod config;
 pub mod engine;
 pub mod evaluate;
 pub mod files;
@@ -34,6 +35,8 @@ enum Command {
     Model(model::Args),
     /// Compare a transcript with the truth
     Evaluate(evaluate::Args),
+    /// Show, check and explain the settings
+    Config(config::Args),
     /// Recognise on behalf of a parent process (started by gijiroku itself)
     #[command(hide = true)]
     Engine(engine::Args),
@@ -57,6 +60,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Transcribe(args) => transcribe::run(*args),
         Command::Model(args) => model::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Config(args) => config::run(&args),
         Command::Engine(args) => engine::run(args),
     };
     result.unwrap_or_else(|error| {

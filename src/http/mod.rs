@@ -19,6 +19,7 @@ pub mod people;
 pub mod secret;
 pub mod serve;
 pub mod session;
+pub mod tus;
 pub mod web;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@
 //! One transaction holds what must be true together, and with it the line of the audit log that says so.
 
 pub mod audit;
+pub mod blobs;
 mod dialect;
 pub mod folder;
 pub mod meetings;
