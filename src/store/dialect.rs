@@ -234,6 +234,20 @@ impl Database {
         })
     }
 
+    /// Chooses between the two statements that search, each with its own way to write a query.
+    pub(super) fn search(
+        &self,
+        lite: &'static str,
+        pg: &'static str,
+        lite_query: String,
+        pg_query: String,
+    ) -> (&'static str, String) {
+        match self {
+            Self::Lite { .. } => (lite, lite_query),
+            Self::Pg(_) => (pg, pg_query),
+        }
+    }
+
     /// Closes every connection, after what is under way.
     pub(super) async fn close(&self) {
         match self {

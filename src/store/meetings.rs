@@ -185,6 +185,7 @@ impl Store {
             ],
         )
         .await?;
+        tx.index_title(id, &new.title).await?;
         let detail = serde_json::json!({ "sensitivity": new.sensitivity, "department": new.department });
         tx.audit(Entry::done(actor, now, "meeting.create", id).on(id).with(detail)).await?;
         tx.commit().await?;
@@ -247,6 +248,7 @@ impl Store {
                 ],
             )
             .await?;
+        tx.index_title(meeting.id, &meeting.title).await?;
         let detail = serde_json::json!({
             "sensitivity": meeting.sensitivity, "department": meeting.department, "owner": meeting.owner,
             "state": meeting.state, "audio_until": meeting.audio_until, "minutes_until": meeting.minutes_until,

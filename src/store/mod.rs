@@ -11,7 +11,10 @@ pub mod blobs;
 mod dialect;
 pub mod folder;
 pub mod meetings;
+pub mod minutes;
 pub mod models;
+pub mod notices;
+pub mod search;
 pub mod sessions;
 pub mod users;
 pub mod windows;
@@ -117,6 +120,10 @@ impl StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     database: Database,
+    /// Documents that people work on now.
+    documents: minutes::Documents,
+    /// Where changes are told.
+    pub notices: notices::Notices,
 }
 
 impl Store {
@@ -124,7 +131,8 @@ impl Store {
     ///
     /// Errors: [`StoreError::Unreachable`] if it does not answer; [`StoreError::Database`] if its tables are newer.
     pub async fn open(location: &Location) -> Result<Self, StoreError> {
-        Ok(Self { database: Database::open(location).await? })
+        let database = Database::open(location).await?;
+        Ok(Self { database, documents: minutes::Documents::default(), notices: notices::Notices::default() })
     }
 
     /// Closes the database after what is under way.
