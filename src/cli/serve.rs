@@ -53,12 +53,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     if !store.has_users().await? {
         println!("最初の管理者の登録: http://{address}/setup#{}", setup_link(&store).await?);
     }
-    let app = App {
-        store: store.clone(),
-        settings: Settings::default(),
-        clock: Box::new(UnixMs::now),
-        hasher: secret::Hasher::default(),
-    };
+    let app = App::new(store.clone(), Settings::default(), UnixMs::now);
     http::serve::serve(vec![listener], None, http::router(Arc::new(app)), wish_to_stop()?).await?;
     store.close().await;
     drop(folder);

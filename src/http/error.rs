@@ -101,6 +101,32 @@ codes! {
     /// A name is in use.
     Taken = (409, "taken", "G-1103",
         "同じ名前がすでに使われています。別の名前を入力してください。", "The name is taken.");
+    /// There are no minutes yet.
+    NoMinutes = (404, "no_minutes", "G-2001",
+        "この会議の議事録はまだありません。録音を取り込むと作成されます。", "This meeting has no minutes yet.");
+    /// Somebody else changed the same.
+    EditConflict = (409, "edit_conflict", "G-2002",
+        "ほかの人が同じ箇所を先に編集しました。どちらの内容も残っています。見比べて選んでください。",
+        "Somebody else edited the same place first. Both texts are kept; compare and choose.");
+    /// The edit does not fit the document.
+    EditRefused = (422, "edit_refused", "G-2003",
+        "この編集は適用できません。何も変更していません。議事録を読み込み直してください。",
+        "The edit does not fit the document; nothing was changed. Load it anew.");
+    /// The edit is based on a revision too old or unknown.
+    EditBehind = (409, "edit_behind", "G-2004",
+        "編集の元になった版が古すぎます。編集内容はこの端末に残っています。議事録を読み込み直してください。",
+        "The edit is based on a revision too old or unknown. Load the minutes anew.");
+    /// The minutes are in a state in which nobody edits.
+    MinutesFrozen = (409, "minutes_frozen", "G-2005",
+        "確認中または確定済みのため編集できません。差戻しまたは確定解除をすると編集できます。",
+        "The minutes are in review or final and cannot be edited now.");
+    /// There is nothing to undo.
+    NothingToUndo = (409, "nothing_to_undo", "G-2006",
+        "元に戻す操作がありません。", "There is nothing to undo.");
+    /// The step does not follow on the state.
+    StepRefused = (409, "step_refused", "G-2007",
+        "今の状態からはこの操作に進めません。画面を読み込み直してください。",
+        "This step does not follow on the present state.");
     /// The request cannot be read.
     Malformed = (400, "malformed", "G-1201",
         "送られた内容を読み取れません。何も変更していません。", "The request cannot be read; nothing was changed.");

@@ -14,8 +14,11 @@ pub mod auth;
 pub mod error;
 pub mod health;
 pub mod meetings;
+pub mod minutes;
 pub mod openapi;
 pub mod people;
+pub mod rendered;
+pub mod search;
 pub mod secret;
 pub mod serve;
 pub mod session;
@@ -84,9 +87,17 @@ pub struct App {
     pub clock: Box<dyn Fn() -> UnixMs + Send + Sync>,
     /// The shop where passwords are hashed, a few at a time.
     pub hasher: secret::Hasher,
+    /// Minutes as they cross the wire.
+    pub rendered: rendered::Cached,
 }
 
 impl App {
+    /// Makes a service on a store.
+    pub fn new(store: Store, settings: Settings, clock: impl Fn() -> UnixMs + Send + Sync + 'static) -> Self {
+        let hasher = secret::Hasher::default();
+        Self { store, settings, clock: Box::new(clock), hasher, rendered: rendered::cache() }
+    }
+
     /// Reads the calendar's clock.
     pub fn now(&self) -> UnixMs {
         (self.clock)()
@@ -113,6 +124,15 @@ pub fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(meetings::read, meetings::change, meetings::discard))
         .routes(routes!(meetings::restore))
         .routes(routes!(meetings::members, meetings::set_members))
+        .routes(routes!(minutes::read, minutes::edit))
+        .routes(routes!(minutes::undo))
+        .routes(routes!(minutes::redo))
+        .routes(routes!(minutes::revisions))
+        .routes(routes!(minutes::events))
+        .routes(routes!(minutes::editions, minutes::keep_edition))
+        .routes(routes!(minutes::differences))
+        .routes(routes!(minutes::step))
+        .routes(routes!(search::search))
 }
 
 /// Makes the whole service.

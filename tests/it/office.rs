@@ -69,12 +69,7 @@ impl Office {
         let store = Store::open(location).await.expect("a fresh database can be opened");
         let clock = Arc::new(AtomicI64::new(UnixMs::now().ms()));
         let hands = Arc::clone(&clock);
-        let app = App {
-            store: store.clone(),
-            settings,
-            clock: Box::new(move || UnixMs::from_ms(hands.load(Ordering::SeqCst))),
-            hasher: secret::Hasher::default(),
-        };
+        let app = App::new(store.clone(), settings, move || UnixMs::from_ms(hands.load(Ordering::SeqCst)));
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let router = http::router(Arc::new(app));

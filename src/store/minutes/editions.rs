@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::{Document, read, text};
 use crate::clock::UnixMs;
 use crate::minutes::Minutes;
+use crate::minutes::workflow::{self, Action, State, WorkflowError};
 use crate::store::audit::{Actor, Entry, hex};
 use crate::store::dialect::{Row, Tx, values};
 use crate::store::{Id, Store, StoreError};
@@ -116,6 +117,53 @@ impl Store {
             return Err(StoreError::Damaged { what: format!("edition {id} is not as it was kept") });
         }
         read(&document).map(Some)
+    }
+
+    /// Moves minutes on or back; 確定 keeps the final edition in the same transaction.
+    ///
+    /// Errors: the database does not answer; a step that does not follow is the inner error.
+    pub async fn step_minutes(
+        &self,
+        meeting: Id,
+        document: &Document,
+        action: &Action,
+        actor: &Actor,
+        now: UnixMs,
+    ) -> Result<Result<(State, Option<Edition>), WorkflowError>, StoreError> {
+        let mut tx = self.write().await?;
+        let sql = tx.either(
+            "SELECT state FROM meetings WHERE id = $1",
+            "SELECT state FROM meetings WHERE id = $1 FOR UPDATE",
+        );
+        let row = tx.row(sql, values![meeting]).await?;
+        let row = row.ok_or_else(|| StoreError::Damaged { what: format!("meeting {meeting} is gone") })?;
+        let state = match workflow::step(super::state(&row.text(0)?)?, action) {
+            Ok(state) => state,
+            Err(error) => return Ok(Err(error)),
+        };
+        tx.run(
+            "UPDATE meetings SET state = $2, updated_at = $3 WHERE id = $1",
+            values![meeting, text(&state).trim_matches('"'), now],
+        )
+        .await?;
+        let edition = match action {
+            Action::Finalise => {
+                let at = (document.revision, document.minutes.as_ref());
+                Some(tx.add_edition(meeting, EditionKind::Final, at, actor, now).await?)
+            }
+            Action::RequestReview
+            | Action::Revise
+            | Action::RequestApproval
+            | Action::SendBack { .. }
+            | Action::Publish
+            | Action::Reopen { .. } => None,
+        };
+        // The reason is what a person wrote about the minutes: it stays with them, not in the log.
+        let facts = serde_json::json!({ "state": state, "revision": document.revision });
+        tx.audit(Entry::done(actor, now, "minutes.step", meeting).on(meeting).with(facts)).await?;
+        tx.commit().await?;
+        self.notices.tell(meeting);
+        Ok(Ok((state, edition)))
     }
 
     /// Keeps the document as it is now under a name.
