@@ -1,6 +1,5 @@
 //! Operations on what stands where: headings, and blocks in the place of blocks.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::apply::{Back, Desk};
@@ -81,13 +80,13 @@ impl Desk {
     /// Passes blocks whose values, names and speakers are usable once those of the range are gone.
     fn check_put(&self, gone: std::ops::Range<usize>, put: &[Block]) -> Result<(), Refusal> {
         let (head, tail) = (&self.minutes.blocks[..gone.start], &self.minutes.blocks[gone.end..]);
-        let mut taken: HashSet<BlockId> = put.iter().map(Block::id).collect();
-        if taken.len() < put.len() {
-            let mut seen = HashSet::new();
-            let twice = put.iter().map(Block::id).find(|id| !seen.insert(*id));
-            return twice.map_or(Ok(()), |id| Err(Refusal::NameTaken { id }));
+        let mut coming: Vec<BlockId> = put.iter().map(Block::id).collect();
+        coming.sort_unstable();
+        if let Some(twice) = coming.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Refusal::NameTaken { id: twice[0] });
         }
-        if let Some(block) = head.iter().chain(tail).find(|block| !taken.insert(block.id())) {
+        let is_taken = |block: &&Arc<Block>| coming.binary_search(&block.id()).is_ok();
+        if let Some(block) = head.iter().chain(tail).find(is_taken) {
             return Err(Refusal::NameTaken { id: block.id() });
         }
         for block in put {

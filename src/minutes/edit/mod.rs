@@ -23,7 +23,7 @@ mod touch;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -8,7 +8,7 @@
 //! Known limit: operations alone do not tell how long a text is or what stands between two blocks. Where that would
 //! be needed, a carried operation may still be refused by [`apply`](super::apply), which changes nothing then.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -81,18 +81,11 @@ pub enum Clash {
 /// did likewise is left out, so the answer may be shorter.
 /// Errors: [`Conflict`] with the first pair that cannot both be.
 pub fn rebase(mine: &[Op], since: &[Op]) -> Result<Vec<Op>, Conflict> {
-    let mut kept: Vec<Kept> =
-        mine.iter().cloned().enumerate().map(|(index, op)| Kept::new(index, op)).collect();
-    let mut met: HashSet<Facet> = kept.iter().flat_map(Kept::facets).collect();
+    let mut mine = Mine::new(mine);
     for (index, op) in since.iter().enumerate() {
-        let theirs = Kept::new(index, op.clone());
-        if !theirs.facets().any(|facet| met.contains(&facet)) {
-            continue;
-        }
-        kept = past_one(kept, theirs)?;
-        met.extend(kept.iter().flat_map(Kept::facets));
+        mine.pass(Kept::new(index, op.clone()))?;
     }
-    Ok(kept.into_iter().map(|kept| kept.op).collect())
+    Ok(mine.kept.into_iter().flatten().map(|kept| kept.op).collect())
 }
 
 /// Returns what undoes a revision after other revisions followed on it.
@@ -122,29 +115,58 @@ impl Kept {
     }
 }
 
-/// Carries all of mine over one of theirs.
-fn past_one(mine: Vec<Kept>, theirs: Kept) -> Result<Vec<Kept>, Conflict> {
-    let mut theirs = Some(theirs);
-    let mut out = Vec::with_capacity(mine.len());
-    for own in mine {
-        let Some(other) = theirs.take() else {
-            out.push(own);
-            continue;
-        };
-        if shared(&own.touches, &other.touches).is_none() {
-            out.push(own);
-            theirs = Some(other);
-            continue;
-        }
-        let told = |(thing, clash)| Conflict { mine: own.index, since: other.index, thing, clash };
-        if own.op == other.op && !is_insertion(&own.op) {
-            continue;
-        }
-        let carried = carry(&own.op, &other.op, Tie::Follows).map_err(told)?;
-        theirs = carry(&other.op, &own.op, Tie::Leads).map_err(told)?.map(|op| Kept::new(other.index, op));
-        out.extend(carried.map(|op| Kept::new(own.index, op)));
+/// My operations, and which of them touch a facet: most of theirs meet none or one of mine.
+struct Mine {
+    /// Absent where others did the same.
+    kept: Vec<Option<Kept>>,
+    places: HashMap<Facet, BTreeSet<usize>>,
+}
+
+impl Mine {
+    fn new(ops: &[Op]) -> Self {
+        let kept = ops.iter().enumerate().map(|(index, op)| Some(Kept::new(index, op.clone()))).collect();
+        let mut mine = Self { kept, places: HashMap::new() };
+        (0..ops.len()).for_each(|at| mine.note(at));
+        mine
     }
-    Ok(out)
+
+    /// Carries all of mine over one of theirs, and theirs over each of mine on the way.
+    fn pass(&mut self, mut theirs: Kept) -> Result<(), Conflict> {
+        let mut waiting = self.meeting(&theirs, 0);
+        while let Some(at) = waiting.pop_first() {
+            let Some(own) = &self.kept[at] else { continue };
+            if shared(&own.touches, &theirs.touches).is_none() {
+                continue;
+            }
+            if own.op == theirs.op && !is_insertion(&own.op) {
+                self.kept[at] = None;
+                return Ok(());
+            }
+            let (mine, since) = (own.index, theirs.index);
+            let told = |(thing, clash)| Conflict { mine, since, thing, clash };
+            let carried = carry(&own.op, &theirs.op, Tie::Follows).map_err(told)?;
+            let left = carry(&theirs.op, &own.op, Tie::Leads).map_err(told)?;
+            self.kept[at] = carried.map(|op| Kept::new(mine, op));
+            self.note(at);
+            let Some(op) = left else { return Ok(()) };
+            if op != theirs.op {
+                theirs = Kept::new(since, op);
+                waiting.extend(self.meeting(&theirs, at + 1));
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, at: usize) {
+        for facet in self.kept[at].iter().flat_map(Kept::facets) {
+            self.places.entry(facet).or_default().insert(at);
+        }
+    }
+
+    fn meeting(&self, theirs: &Kept, from: usize) -> BTreeSet<usize> {
+        let touched = theirs.facets().filter_map(|facet| self.places.get(&facet));
+        touched.flat_map(|places| places.range(from..)).copied().collect()
+    }
 }
 
 /// Tells whether doing something twice is more than doing it once.
@@ -315,7 +337,9 @@ fn text_clash(block: BlockId) -> Clashing {
 /// Tells what two operations cannot share, if there is something.
 fn clash_of(op: &Op, past: &Op) -> Option<Clashing> {
     let meeting = shared(&touches(op), &touches(past))?;
-    let (facet, own, other) = meeting.into_iter().find(|(_, own, other)| !own.goes_with(*other))?;
+    let clashing = meeting.into_iter().filter(|(_, own, other)| !own.goes_with(*other));
+    // What was put between neighbours says more than that one of them goes.
+    let (facet, own, other) = clashing.min_by_key(|(facet, ..)| !matches!(facet, Facet::Seam(_)))?;
     let lasting = match (own, other) {
         (Access::Makes, Access::Makes) => Clash::NameTaken,
         (_, Access::Ends | Access::Makes) => Clash::Gone,
