@@ -106,9 +106,10 @@ fn is_same(sight: &Sight, first: usize, second: usize, length: usize) -> bool {
         return false;
     };
     let last = word[length - 1];
-    let goes_on = chars
-        .get(second + length)
-        .is_some_and(|next| (is_kanji(last) && is_kanji(*next)) || (is_katakana(last) && is_katakana(*next)));
+    let goes_on = chars.get(second + length).is_some_and(|next| {
+        (is_kanji(last) && is_kanji(*next) && !NUMERALS.contains(*next))
+            || (is_katakana(last) && is_katakana(*next))
+    });
     let is_figure = word.iter().any(|ch| ch.is_numeric() || NUMERALS.contains(*ch));
     let text: String = word.iter().collect();
     word == again
