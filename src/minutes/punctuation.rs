@@ -171,8 +171,10 @@ fn styled(chars: &[char], marks: Marks) -> Vec<Edit> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::minutes::testing::{accepted, minutes_of, said, with_words};
+    use crate::minutes::testing::{accepted, four_hours, minutes_of, quick, said, with_words};
 
     fn all() -> BTreeSet<Rule> {
         RULES.into()
@@ -243,5 +245,29 @@ mod tests {
         let heading = crate::minutes::Heading { id: crate::minutes::BlockId(9), level: 1, text, at_ms: None };
         minutes.blocks.push(std::sync::Arc::new(Block::Heading(heading)));
         assert_eq!(propose(&minutes, &Protected::default(), Marks::Ten, &all()), []);
+    }
+
+    #[test]
+    fn four_hours_are_punctuated_at_once() {
+        let minutes = four_hours("予算については|後で説明します|次の件は可決です");
+        let proposals = quick("punctuation", || propose(&minutes, &Protected::default(), Marks::Ten, &all()));
+        assert_eq!(proposals.len(), 12_000);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_taken_is_not_proposed_again_and_only_marks_change(
+            marked in "(です|ます|か|は|が|て|予算|「|」|、|，|。|[|]|3|た){0,12}",
+        ) {
+            let mut minutes = minutes_of(vec![with_words(&marked)]);
+            let letters = |minutes: &Minutes| -> String {
+                minutes.utterances().flat_map(|one| one.text.chars()).filter(|ch| !is_mark(*ch)).collect()
+            };
+            let before = letters(&minutes);
+            let proposals = propose(&minutes, &Protected::default(), Marks::Ten, &all());
+            accepted(&mut minutes, &proposals);
+            prop_assert_eq!(letters(&minutes), before);
+            prop_assert_eq!(propose(&minutes, &Protected::default(), Marks::Ten, &all()), []);
+        }
     }
 }

@@ -152,12 +152,12 @@ fn propose_one(
             return (vec![hiding(utterance, first)], utterance.text.clone());
         }
     }
-    let chars = rewrite.chars();
+    let cleaned: String = rewrite.chars().into_iter().collect();
     let mut proposals = rewrite.into_proposals(utterance.id);
     if rules.contains(&Rule::NumberCorrection) && !utterance.marks.contains(&super::Mark::Check) {
-        proposals.extend(repeat::number_corrections(utterance));
+        proposals.extend(repeat::number_correction(utterance, &cleaned));
     }
-    (proposals, chars.into_iter().collect())
+    (proposals, cleaned)
 }
 
 fn hiding(utterance: &Utterance, rule: Rule) -> Proposal {

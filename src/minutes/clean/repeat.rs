@@ -106,9 +106,10 @@ fn is_same(sight: &Sight, first: usize, second: usize, length: usize) -> bool {
         return false;
     };
     let last = word[length - 1];
-    let goes_on = chars
-        .get(second + length)
-        .is_some_and(|next| (is_kanji(last) && is_kanji(*next)) || (is_katakana(last) && is_katakana(*next)));
+    let goes_on = chars.get(second + length).is_some_and(|next| {
+        (is_kanji(last) && is_kanji(*next) && !NUMERALS.contains(*next))
+            || (is_katakana(last) && is_katakana(*next))
+    });
     let is_figure = word.iter().any(|ch| ch.is_numeric() || NUMERALS.contains(*ch));
     let text: String = word.iter().collect();
     word == again
@@ -138,33 +139,37 @@ fn is_listed(start: &[char]) -> bool {
     start.len() == 1 && "アイウエオカキクケコをねがはも".contains(start[0])
 }
 
-/// Finds figures that were corrected while they were said; they are for a person to check, never to cut.
-pub(super) fn number_corrections(utterance: &Utterance) -> Option<Proposal> {
+/// Finds a figure that was corrected while it was said; it is for a person to check, never to cut.
+///
+/// The cleaned text decides, so that a text gives the same answer before and after it is cleaned.
+pub(super) fn number_correction(utterance: &Utterance, cleaned: &str) -> Option<Proposal> {
+    correction(cleaned)?;
+    let (at, told) = correction(&utterance.text).unwrap_or_else(|| (0, utterance.text.clone()));
+    Some(Proposal {
+        block: utterance.id,
+        rule: Rule::NumberCorrection,
+        at: u32::try_from(at).unwrap_or(u32::MAX),
+        before: told.clone(),
+        after: told,
+        effect: Effect::Check,
+    })
+}
+
+/// Returns where the corrected figure begins, and the text as far as the new one.
+fn correction(text: &str) -> Option<(usize, String)> {
     const CORRECTIONS: [&str; 8] =
         ["いや", "いえ", "もとい", "失礼", "じゃなくて", "ではなく", "じゃない", "訂正"];
-    let chars: Vec<char> = utterance.text.chars().collect();
-    let is_figure = |ch: &char| ch.is_numeric() || NUMERALS.contains(*ch);
+    let chars: Vec<char> = text.chars().collect();
+    let is_figure = |at: &usize| chars[*at].is_numeric() || NUMERALS.contains(chars[*at]);
     for correction in CORRECTIONS {
-        for (byte, _) in utterance.text.match_indices(correction) {
-            let at = utterance.text[..byte].chars().count();
+        for (byte, _) in text.match_indices(correction) {
+            let at = text[..byte].chars().count();
             let end = at + correction.chars().count();
-            let Some(before) = (at.saturating_sub(6)..at).rev().find(|place| is_figure(&chars[*place]))
-            else {
-                continue;
-            };
-            let Some(after) = (end..chars.len().min(end + 8)).find(|place| is_figure(&chars[*place])) else {
-                continue;
-            };
-            let told: String = chars[before..=after].iter().collect();
-            let place = u32::try_from(before).unwrap_or(u32::MAX);
-            return Some(Proposal {
-                block: utterance.id,
-                rule: Rule::NumberCorrection,
-                at: place,
-                before: told.clone(),
-                after: told,
-                effect: Effect::Check,
-            });
+            let before = (at.saturating_sub(6)..at).rev().find(is_figure);
+            let after = (end..chars.len().min(end + 8)).find(is_figure);
+            if let (Some(before), Some(after)) = (before, after) {
+                return Some((before, chars[before..=after].iter().collect()));
+            }
         }
     }
     None

@@ -2,6 +2,9 @@ use super::*;
 use crate::minutes::testing::{four_hours, minutes_of, quick, said};
 use crate::minutes::{Speaker, SpeakerId};
 
+/// Lines, registered words, what is found, its suggestion and its first place.
+type Case = (&'static [&'static str], &'static [&'static str], FindingKind, &'static str, &'static str);
+
 fn findings(lines: &[&str], words: &[&str]) -> Vec<Finding> {
     let utterances =
         lines.iter().zip(1..).map(|(text, id)| said(id, None, id * 1000, id * 1000 + 900, text)).collect();
@@ -11,7 +14,7 @@ fn findings(lines: &[&str], words: &[&str]) -> Vec<Finding> {
 #[test]
 fn what_is_written_in_two_ways_is_found_with_a_suggestion() {
     use FindingKind::{CommaStyle, DigitWidth, NearDictionary, Style, VariantCharacter};
-    let cases: &[(&[&str], &[&str], FindingKind, &str, &str)] = &[
+    let cases: &[Case] = &[
         (&["斉藤委員です。", "斉藤です。", "齋藤課長です。"], &[], VariantCharacter, "斉藤", "齋藤"),
         (
             &["斉藤委員です。", "斉藤です。", "齋藤課長です。"],
