@@ -9,15 +9,20 @@
 pub mod audit;
 mod dialect;
 pub mod folder;
+pub mod jobs;
 pub mod meetings;
 pub mod models;
+pub mod pulse;
+pub mod recordings;
 pub mod sessions;
+pub mod transcripts;
 pub mod users;
 pub mod windows;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use dialect::{Database, Tx};
 use uuid::Uuid;
@@ -116,6 +121,7 @@ impl StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     database: Database,
+    pulse: Arc<pulse::Pulse>,
 }
 
 impl Store {
@@ -123,7 +129,12 @@ impl Store {
     ///
     /// Errors: [`StoreError::Unreachable`] if it does not answer; [`StoreError::Database`] if its tables are newer.
     pub async fn open(location: &Location) -> Result<Self, StoreError> {
-        Ok(Self { database: Database::open(location).await? })
+        Ok(Self { database: Database::open(location).await?, pulse: Arc::default() })
+    }
+
+    /// Returns where the worker of this process leaves its signs of life.
+    pub fn pulse(&self) -> &pulse::Pulse {
+        &self.pulse
     }
 
     /// Closes the database after what is under way.
