@@ -13,12 +13,15 @@ pub mod access;
 pub mod auth;
 pub mod error;
 pub mod health;
+pub mod jobs;
 pub mod meetings;
 pub mod openapi;
+pub mod outlook;
 pub mod people;
 pub mod secret;
 pub mod serve;
 pub mod session;
+pub mod setbacks;
 pub mod web;
 
 use std::sync::Arc;
@@ -112,6 +115,11 @@ pub fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(meetings::read, meetings::change, meetings::discard))
         .routes(routes!(meetings::restore))
         .routes(routes!(meetings::members, meetings::set_members))
+        .routes(routes!(jobs::recognise))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::read, jobs::cancel))
+        .routes(routes!(jobs::retry))
+        .routes(routes!(jobs::events))
 }
 
 /// Makes the whole service.

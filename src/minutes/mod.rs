@@ -23,10 +23,10 @@ pub mod proposal;
 pub mod punctuation;
 pub mod replace;
 pub mod template;
-pub mod tie;
-pub mod workflow;
 #[cfg(test)]
 mod testing;
+pub mod tie;
+pub mod workflow;
 
 pub use document::{
     Block, BlockId, Gap, Header, HeaderField, Heading, Item, ItemId, ItemKind, Mark, Minutes, Speaker,

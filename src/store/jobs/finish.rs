@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Lease, State, on};
 use crate::clock::UnixMs;
 use crate::minutes::Minutes;
+use crate::minutes::template::Template;
 use crate::speech::transcript::Transcript;
 use crate::store::audit::{Actor, Entry, hex};
 use crate::store::dialect::{Tx, values};
@@ -31,6 +32,16 @@ pub struct Kept {
 }
 
 impl Store {
+    /// Returns the template that the minutes of a meeting begin with; none if it was made without one.
+    ///
+    /// Errors: [`StoreError::Damaged`] if what is stored is no template.
+    pub async fn template_of_meeting(&self, meeting: Id) -> Result<Option<Template>, StoreError> {
+        let sql =
+            "SELECT t.document FROM meetings m JOIN templates t ON t.id = m.template_id WHERE m.id = $1";
+        let row = self.database.row(sql, values![meeting]).await?;
+        row.map(|row| row.json(0)).transpose()
+    }
+
     /// Ends a job with its result; `None` if another worker has it or it has ended, and then nothing is written.
     ///
     /// A wish to cancel that comes after the work was done is too late: the result is kept.
