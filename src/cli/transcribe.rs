@@ -144,7 +144,6 @@ fn transcribed(args: &Args) -> Result<Transcript, Refusal> {
     let settings = LongFormSettings::of(args.preset.into(), backend, args.language.into(), prompt);
     let stop = files::stop_on_signals()?;
     let mut teller = Teller::new(args.quiet, done.len());
-    let kept_before: Vec<_> = done.iter().map(|outcome| outcome.key.clone()).collect();
     let mut engine = Handle::start(engine_settings(args, &whisper, backend)?, Mono::now);
     let job = Job {
         reader,
@@ -155,9 +154,8 @@ fn transcribed(args: &Args) -> Result<Transcript, Refusal> {
         model: whisper.id.clone(),
         stop: &stop,
     };
-    let mut keep = |outcome: &Outcome| match &mut checkpoint {
-        Some(checkpoint) if !kept_before.contains(&outcome.key) => checkpoint.append(outcome),
-        Some(_) | None => Ok(()),
+    let mut keep = |outcome: &Outcome| {
+        checkpoint.as_mut().map_or(Ok(()), |checkpoint: &mut Checkpoint| checkpoint.append(outcome))
     };
     let result = transcribe(job, &mut keep, &mut |progress| teller.tell(progress));
     teller.end();

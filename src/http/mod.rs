@@ -13,15 +13,18 @@ pub mod access;
 pub mod auth;
 pub mod error;
 pub mod health;
+pub mod jobs;
 pub mod meetings;
 pub mod minutes;
 pub mod openapi;
+pub mod outlook;
 pub mod people;
 pub mod rendered;
 pub mod search;
 pub mod secret;
 pub mod serve;
 pub mod session;
+pub mod setbacks;
 pub mod tus;
 pub mod web;
 
@@ -133,6 +136,11 @@ pub fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(minutes::differences))
         .routes(routes!(minutes::step))
         .routes(routes!(search::search))
+        .routes(routes!(jobs::recognise))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::read, jobs::cancel))
+        .routes(routes!(jobs::retry))
+        .routes(routes!(jobs::events))
 }
 
 /// Makes the whole service.

@@ -4,4 +4,6 @@
 //! - **Out**: outcomes as they are settled, progress, and at the end the transcript.
 //! - **Never**: decides about text (that is `speech`), prints, or forgets what it was told to keep.
 
+pub mod recognise;
 pub mod transcribe;
+pub mod worker;

@@ -2,8 +2,12 @@
 //!
 //! ```text
 //! reader ─► vad ─► long form ─► engine (child process)
-//!                      └─► outcome, in order ─► keep (durable) ─► progress
+//!                      ├─► window settled, in any order ─► keep (durable)
+//!                      └─► outcome, in order ─► progress
 //! ```
+//!
+//! After a sudden end nothing is asked twice but windows in flight and those whose answer was not yet kept: one is
+//! kept before the next answer is taken.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -66,7 +70,8 @@ pub enum TranscribeError {
     Stopped,
 }
 
-/// Transcribes a recording; each outcome is handed to `keep` before it counts, and `progress` is told after.
+/// Transcribes a recording; each window newly settled is handed to `keep` before it counts, in the order of answers,
+/// and `progress` is told after.
 ///
 /// Errors: see [`TranscribeError`].
 pub fn transcribe(
@@ -147,11 +152,14 @@ fn exchange(
                 return Err(TranscribeError::Engine(error.to_string()));
             }
         }
+        while let Some(outcome) = long_form.take_fresh() {
+            (done.keep)(&outcome)?;
+        }
         submit(long_form, engine)?;
         patience = Duration::ZERO;
     }
     while let Some(outcome) = long_form.pop() {
-        done.take(outcome)?;
+        done.take(outcome);
     }
     match engine.health() {
         Health::Starting | Health::Up => Ok(()),
@@ -170,12 +178,10 @@ fn submit(long_form: &mut LongForm, engine: &mut Handle) -> Result<(), Transcrib
 }
 
 impl Done<'_> {
-    fn take(&mut self, outcome: Outcome) -> Result<(), StoreError> {
-        (self.keep)(&outcome)?;
+    fn take(&mut self, outcome: Outcome) {
         let settled = MediaTime::from_ms(outcome.until_ms);
         self.outcomes.push(outcome);
         (self.progress)(Progress { settled, expected: self.expected });
-        Ok(())
     }
 }
 

@@ -10,6 +10,8 @@
 //!                      └── the whole, with a beam ◄───────┘ second
 //! ```
 
+mod settings;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
@@ -19,9 +21,12 @@ use super::assemble::assemble;
 use super::attempt::{Attempt, Verdict};
 use super::schedule::Due;
 use super::transcript::{GapRecord, Removed, Segment};
-use super::window::{Heard, WINDOW_MS_MAX, Window, WindowBuilder, WindowSettings};
-use super::{Backend, Effort, GapReason, Language, Recognition, Request, settle};
+use super::window::{Heard, Window, WindowBuilder};
+use super::{Effort, GapReason, Language, Recognition, Request, settle};
 use crate::audio::MediaSpan;
+use settings::FITTING_SHORT_MS_MAX;
+
+pub use settings::{Context, LongFormSettings, Preset};
 
 /// Windows held at once; sound beyond it must wait. 24 × 28 s of f32 are 43 MB.
 pub const WINDOWS_MAX: usize = 24;
@@ -37,60 +42,6 @@ const RERUN_TEMPERATURE: f32 = 0.4;
 const FULL_CTX: u64 = 1_472;
 /// Speech heard in one language after which nobody asks any more which it is, milliseconds.
 const LANGUAGE_MS_MIN: u64 = 5_000;
-/// The longest sound that may be given a reduced context; beyond it text is lost (CER 14–15 %, measured).
-const FITTING_SHORT_MS_MAX: u64 = 10_000;
-
-/// How a recording is recognised. Changing any of it makes old checkpoints useless, and they are not used.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LongFormSettings {
-    /// How sound is cut.
-    pub window: WindowSettings,
-    /// The language spoken.
-    pub language: Language,
-    /// Words likely to be said, as tokens.
-    pub prompt: Vec<u32>,
-    /// Hypotheses kept at the first attempt, 1 = greedy.
-    pub beam: u8,
-    /// How much of the encoder is computed.
-    pub context: Context,
-}
-
-/// How much of the encoder is computed for a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Context {
-    /// All of it, as the model was trained.
-    Full,
-    /// What the window needs, up to 10 s: beyond it whisper.cpp loses text (CER 14–15 %, measured).
-    FittingShort,
-    /// What the window needs; our own engine reads no stale rows behind it.
-    Fitting,
-}
-
-/// How hard a recording is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preset {
-    /// The fewest errors: long windows, and hypotheses side by side where the engine can afford them.
-    Accurate,
-    /// About two thirds of the work, a few more errors.
-    Fast,
-}
-
-impl LongFormSettings {
-    /// Returns what a preset means.
-    pub fn of(preset: Preset, backend: Backend, language: Language, prompt: Vec<u32>) -> Self {
-        let (window_ms_max, beam, context) = match (backend, preset) {
-            (Backend::Native, Preset::Accurate) => (WINDOW_MS_MAX, RERUN_BEAM, Context::Fitting),
-            (Backend::Native, Preset::Fast) => (WINDOW_MS_MAX, 1, Context::Fitting),
-            (Backend::Whisper, Preset::Accurate) => (WINDOW_MS_MAX, 1, Context::Full),
-            (Backend::Whisper, Preset::Fast) => (FITTING_SHORT_MS_MAX, 1, Context::FittingShort),
-        };
-        // Pauses up to 2.5 s stay inside: the model needs the context, and nothing is invented in so little.
-        // Source: own bench, seven meetings with noise and echo: CER 8.0 %, with 24 s and pauses of 1.5 s 8.9 %.
-        let window =
-            WindowSettings { window_ms_max, inner_silence_ms_max: 2_500, overlap_ms: 300, pad_ms: 400 };
-        Self { window, language, prompt, beam, context }
-    }
-}
 
 /// Names a window by what it holds, for a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -169,7 +120,11 @@ pub struct LongForm {
 #[derive(Debug)]
 enum Work {
     Running(Box<Running>),
-    Done(Box<Outcome>),
+    Done {
+        outcome: Box<Outcome>,
+        /// Nobody has kept it yet.
+        fresh: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -265,13 +220,24 @@ impl LongForm {
         }
     }
 
+    /// Returns a window just settled, as it is to be kept: in the order of answers, and once each.
+    ///
+    /// Windows wait for earlier ones before they are popped; kept from here, none of them is ever recognised twice.
+    /// What it repeats of the window before is still in it: that is taken away whenever it is popped.
+    pub fn take_fresh(&mut self) -> Option<Outcome> {
+        self.works.values_mut().find_map(|work| match work {
+            Work::Done { outcome, fresh } => std::mem::take(fresh).then(|| (**outcome).clone()),
+            Work::Running(_) => None,
+        })
+    }
+
     /// Returns the next outcome in the order of time.
     pub fn pop(&mut self) -> Option<Outcome> {
         let entry = self.works.first_entry()?;
-        if !matches!(entry.get(), Work::Done(_)) {
+        if !matches!(entry.get(), Work::Done { .. }) {
             return None;
         }
-        let Work::Done(mut outcome) = entry.remove() else { return None };
+        let Work::Done { mut outcome, .. } = entry.remove() else { return None };
         settle::join_overlap(&self.last_text, outcome.overlaps_previous, &mut outcome.segments);
         if let Some(last) = outcome.segments.last() {
             self.last_text.clone_from(&last.text);
@@ -285,7 +251,7 @@ impl LongForm {
             self.windows_seen += 1;
             let key = WindowKey::of(&window, &self.settings);
             if let Some(outcome) = self.done_before.remove(&key) {
-                self.works.insert(index, Work::Done(Box::new(outcome)));
+                self.works.insert(index, Work::Done { outcome: Box::new(outcome), fresh: false });
                 continue;
             }
             self.recognised_ms += window.span.len_ms();
@@ -352,7 +318,10 @@ impl LongForm {
             running.attempts.push(Attempt::of(&running.window, heard));
         }
         let again = !running.failed && self.next_attempt(index, &mut running);
-        let work = if again { Work::Running(running) } else { Work::Done(Box::new(self.outcome(*running))) };
+        let work = match again {
+            true => Work::Running(running),
+            false => Work::Done { outcome: Box::new(self.outcome(*running)), fresh: true },
+        };
         self.works.insert(index, work);
     }
 

@@ -113,11 +113,12 @@ pub struct Done {
 }
 
 impl Tx {
-    /// Writes the first draft of a meeting; tells whether there was none.
+    /// Writes revision 1 of a meeting and the edition that keeps it; tells whether there were no minutes yet.
     pub(super) async fn begin_minutes(
         &mut self,
         meeting: Id,
-        minutes: &Minutes,
+        (minutes, kind): (&Minutes, EditionKind),
+        actor: &Actor,
         now: UnixMs,
     ) -> Result<bool, StoreError> {
         let made = self
@@ -135,6 +136,7 @@ impl Tx {
         )
         .await?;
         self.index(meeting, None, minutes).await?;
+        self.add_edition(meeting, kind, (1, minutes), actor, now).await?;
         Ok(true)
     }
 

@@ -10,18 +10,23 @@ pub mod audit;
 pub mod blobs;
 mod dialect;
 pub mod folder;
+pub mod jobs;
 pub mod meetings;
 pub mod minutes;
 pub mod models;
 pub mod notices;
+pub mod pulse;
+pub mod recordings;
 pub mod search;
 pub mod sessions;
+pub mod transcripts;
 pub mod users;
 pub mod windows;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use dialect::{Database, Tx};
 use uuid::Uuid;
@@ -124,6 +129,7 @@ pub struct Store {
     documents: minutes::Documents,
     /// Where changes are told.
     pub notices: notices::Notices,
+    pulse: Arc<pulse::Pulse>,
 }
 
 impl Store {
@@ -132,7 +138,13 @@ impl Store {
     /// Errors: [`StoreError::Unreachable`] if it does not answer; [`StoreError::Database`] if its tables are newer.
     pub async fn open(location: &Location) -> Result<Self, StoreError> {
         let database = Database::open(location).await?;
-        Ok(Self { database, documents: minutes::Documents::default(), notices: notices::Notices::default() })
+        let (documents, notices) = (minutes::Documents::default(), notices::Notices::default());
+        Ok(Self { database, documents, notices, pulse: Arc::default() })
+    }
+
+    /// Returns where the worker of this process leaves its signs of life.
+    pub fn pulse(&self) -> &pulse::Pulse {
+        &self.pulse
     }
 
     /// Closes the database after what is under way.

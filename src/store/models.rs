@@ -58,6 +58,15 @@ pub struct Located {
     pub sha256: String,
 }
 
+impl Located {
+    /// Reads the first bytes of the file, fewer if it is shorter: enough to tell who can read it.
+    ///
+    /// Errors: [`StoreError::Io`].
+    pub fn read_head(&self, bytes: u64) -> Result<Vec<u8>, StoreError> {
+        disk::read_head(&self.path, bytes)
+    }
+}
+
 /// How a known model is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {

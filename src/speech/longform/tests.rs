@@ -1,5 +1,6 @@
 use super::*;
 use crate::audio::MediaTime;
+use crate::speech::window::WindowSettings;
 use crate::speech::{Piece, Token};
 
 const SETTINGS: LongFormSettings = LongFormSettings {
@@ -61,6 +62,27 @@ fn outcomes_come_in_the_order_of_time_whatever_the_order_of_answers() {
     assert_eq!(texts(&long_form.pop().expect("first")), ["会議を始めます。"]);
     assert_eq!(texts(&long_form.pop().expect("second")), ["次の議題に移ります。"]);
     assert!(long_form.is_idle());
+}
+
+#[test]
+fn a_window_that_waits_for_an_earlier_one_can_be_kept_and_is_not_asked_again() {
+    let spans = [(0, 4_000), (6_000, 10_000)];
+    let mut first_run = long_form(&spans, vec![]);
+    let (_, second) =
+        (first_run.next_task().expect("two windows"), first_run.next_task().expect("two windows"));
+    assert_eq!(first_run.take_fresh(), None);
+    first_run.answer(second.id, says("次の議題に移ります。"));
+    let kept = first_run.take_fresh().expect("the second window is settled");
+    assert_eq!((first_run.take_fresh(), first_run.pop()), (None, None));
+
+    let mut second_run = long_form(&spans, vec![kept.clone()]);
+    let first = second_run.next_task().expect("the first window was not settled");
+    assert_eq!(second_run.next_task(), None);
+    second_run.answer(first.id, says("会議を始めます。"));
+    assert_eq!(texts(&second_run.take_fresh().expect("the first")), ["会議を始めます。"]);
+    assert_eq!(second_run.take_fresh(), None, "what was kept before is not kept again");
+    second_run.pop().expect("first");
+    assert_eq!(second_run.pop(), Some(kept));
 }
 
 #[test]

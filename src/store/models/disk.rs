@@ -56,6 +56,14 @@ impl Fingerprint {
     }
 }
 
+/// Reads the first bytes of a file, fewer if it is shorter.
+#[expect(clippy::disallowed_methods, reason = "weights are files of the store")]
+pub(super) fn read_head(path: &Path, bytes: u64) -> Result<Vec<u8>, StoreError> {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(bytes).read_to_end(&mut head));
+    read.map(|_| head).map_err(|error| StoreError::io(path, error))
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

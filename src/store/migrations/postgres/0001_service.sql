@@ -155,13 +155,22 @@ CREATE TABLE jobs (
     priority BIGINT NOT NULL,
     attempts BIGINT NOT NULL DEFAULT 0,
     not_before BIGINT NOT NULL,
+    queued_at BIGINT NOT NULL,
+    -- Why it waits although it was begun, or cannot be begun.
+    hindrance TEXT,
     lease_owner TEXT,
     lease_token BIGINT NOT NULL DEFAULT 0,
     lease_until BIGINT,
     cancel_asked BIGINT NOT NULL DEFAULT 0,
     settled_ms BIGINT NOT NULL DEFAULT 0,
     expected_ms BIGINT,
+    -- Of the present run: where it went on from, and since when it computes.
+    resumed_ms BIGINT NOT NULL DEFAULT 0,
+    claimed_at BIGINT,
+    -- How fast it was: milliseconds of sound a second, once it is done.
+    speed_ms BIGINT,
     failure TEXT,
+    failure_detail TEXT,
     created_at BIGINT NOT NULL,
     started_at BIGINT,
     finished_at BIGINT
@@ -169,13 +178,19 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_waiting ON jobs (state, not_before);
 CREATE INDEX jobs_meeting ON jobs (meeting_id);
 CREATE INDEX jobs_user ON jobs (user_id, state);
+CREATE INDEX jobs_finished ON jobs (finished_at);
+-- A recording is recognised once at a time, however often somebody presses the button.
+CREATE UNIQUE INDEX jobs_open ON jobs (kind, recording_id) WHERE state IN ('waiting', 'running');
 
 -- What became of each window of a recording: a restart goes on from here.
 CREATE TABLE windows (
     job_id TEXT NOT NULL REFERENCES jobs (id),
-    number BIGINT NOT NULL,
+    key TEXT NOT NULL,
+    -- Model and product version that the answer depends on.
+    question TEXT NOT NULL,
+    until_ms BIGINT NOT NULL,
     outcome TEXT NOT NULL,
-    PRIMARY KEY (job_id, number)
+    PRIMARY KEY (job_id, key)
 );
 
 -- 認識結果: never changed once written; a second recognition is a further version.

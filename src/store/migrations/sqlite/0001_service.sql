@@ -155,13 +155,22 @@ CREATE TABLE jobs (
     priority INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     not_before INTEGER NOT NULL,
+    queued_at INTEGER NOT NULL,
+    -- Why it waits although it was begun, or cannot be begun.
+    hindrance TEXT,
     lease_owner TEXT,
     lease_token INTEGER NOT NULL DEFAULT 0,
     lease_until INTEGER,
     cancel_asked INTEGER NOT NULL DEFAULT 0,
     settled_ms INTEGER NOT NULL DEFAULT 0,
     expected_ms INTEGER,
+    -- Of the present run: where it went on from, and since when it computes.
+    resumed_ms INTEGER NOT NULL DEFAULT 0,
+    claimed_at INTEGER,
+    -- How fast it was: milliseconds of sound a second, once it is done.
+    speed_ms INTEGER,
     failure TEXT,
+    failure_detail TEXT,
     created_at INTEGER NOT NULL,
     started_at INTEGER,
     finished_at INTEGER
@@ -169,13 +178,19 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_waiting ON jobs (state, not_before);
 CREATE INDEX jobs_meeting ON jobs (meeting_id);
 CREATE INDEX jobs_user ON jobs (user_id, state);
+CREATE INDEX jobs_finished ON jobs (finished_at);
+-- A recording is recognised once at a time, however often somebody presses the button.
+CREATE UNIQUE INDEX jobs_open ON jobs (kind, recording_id) WHERE state IN ('waiting', 'running');
 
 -- What became of each window of a recording: a restart goes on from here.
 CREATE TABLE windows (
     job_id TEXT NOT NULL REFERENCES jobs (id),
-    number INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    -- Model and product version that the answer depends on.
+    question TEXT NOT NULL,
+    until_ms INTEGER NOT NULL,
     outcome TEXT NOT NULL,
-    PRIMARY KEY (job_id, number)
+    PRIMARY KEY (job_id, key)
 ) STRICT;
 
 -- 認識結果: never changed once written; a second recognition is a further version.

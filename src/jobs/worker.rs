@@ -1,0 +1,268 @@
+//! The worker: takes the job whose turn it is, has it recognised, writes the result; for as long as the server runs.
+//!
+//! ```text
+//! claim ─► [blocking thread: recognise ─► window settled ─► keep] ─► finish │ back off │ fail │ release
+//!   ▲            ▲ stop                       every 3 s: renew the lease, say how far it is
+//!   └────────────┴──────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! After a sudden end (a kill, a power cut) what is done twice is at most what was in flight inside the engine and
+//! the answers that came while one was being written, a few milliseconds each: every window is durable before the next
+//! answer is taken.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::runtime::Handle as Runtime;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::recognise::{Heard, Setback, Signals, Task, Tools, Workshop, recognise};
+use crate::clock::{Mono, UnixMs};
+use crate::minutes::draft::draft;
+use crate::minutes::{HeaderField, Minutes};
+use crate::speech::longform::Outcome;
+use crate::speech::transcript::Transcript;
+use crate::store::jobs::{Claimed, Failure, Finished, Hindrance, Hold, Job, Lease};
+use crate::store::windows::Question;
+use crate::store::{Store, StoreError};
+
+/// For how long a job is claimed; a node that is gone for so long has lost it.
+const LEASE: Duration = Duration::from_secs(60);
+/// How often the lease is renewed and progress is told.
+const RENEW_EVERY: Duration = Duration::from_secs(3);
+/// How often is asked for work when there is none.
+const POLL: Duration = Duration::from_secs(1);
+/// The pause after the database did not answer.
+const STORE_PAUSE: Duration = Duration::from_secs(10);
+/// The pause before something outside of a job is looked at again.
+const HINDERED_PAUSE: Duration = Duration::from_secs(60);
+/// A running job that does not move for so long is wedged: the engine's deadlines end everything that hangs long
+/// before, and a recording of twelve silent hours is decoded in less.
+const SILENCE_MAX: Duration = Duration::from_secs(10 * 60);
+/// Most jobs at once: each has an engine of its own with the whole model.
+const JOBS_AT_ONCE_MAX: u16 = 16;
+
+/// How a node works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The name of this node, which no other has: after a restart it takes its jobs up at once.
+    pub node: String,
+    /// What the recogniser is made of; its threads are shared by the jobs at once.
+    pub workshop: Workshop,
+    /// Jobs worked on at the same time.
+    pub jobs_at_once: u16,
+    /// The folder in which a recording's key is a path.
+    pub audio: PathBuf,
+}
+
+struct Node {
+    store: Store,
+    settings: Settings,
+    stop: CancellationToken,
+}
+
+/// Works until `stop`; then running jobs go back to the line at once, with everything settled kept.
+pub async fn run(store: Store, settings: Settings, stop: CancellationToken) {
+    let mut settings = settings;
+    let at_once = settings.jobs_at_once.clamp(1, JOBS_AT_ONCE_MAX);
+    settings.workshop.threads = (settings.workshop.threads / at_once).max(1);
+    let node = Arc::new(Node { store, settings, stop });
+    match node.store.free_leases(&node.settings.node, UnixMs::now()).await {
+        Ok(0) => {}
+        Ok(jobs) => tracing::info!(jobs, "{jobs} jobs of the run before go on"),
+        Err(error) => log(&error, "the jobs of the run before wait for their leases to lapse"),
+    }
+    let mut benches: JoinSet<()> = (0..at_once).map(|_| bench(Arc::clone(&node))).collect();
+    while let Some(ended) = benches.join_next().await {
+        if ended.is_err() {
+            tracing::error!("a worker ended by a defect; its job is taken up when its lease lapses");
+            if !node.stop.is_cancelled() {
+                benches.spawn(bench(Arc::clone(&node)));
+            }
+        }
+    }
+}
+
+/// Does one job after the other.
+async fn bench(node: Arc<Node>) {
+    let mut tools = None;
+    while !node.stop.is_cancelled() {
+        match node.store.claim_job(&node.settings.node, LEASE, UnixMs::now()).await {
+            Ok(Some(claimed)) => tools = node.work(claimed, tools).await,
+            Ok(None) => node.rest(POLL).await,
+            Err(error) => {
+                log(&error, "no job can be claimed now");
+                node.rest(STORE_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Node {
+    async fn rest(&self, pause: Duration) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = sleep(pause) => {}
+        }
+    }
+
+    /// Does a job to its end, whatever that is, and returns the tools for the next.
+    async fn work(&self, claimed: Claimed, tools: Option<Tools>) -> Option<Tools> {
+        let Claimed { job, lease } = claimed;
+        tracing::info!(job.id = %job.id, token = lease.token, attempts = job.attempts, "begins job {}", job.id);
+        self.store.pulse().began(job.id, SILENCE_MAX, Mono::now());
+        let signals = Arc::new(Signals::default());
+        let (result, tools) = match self.audio(&job).await {
+            Ok(audio) => self.recognise(&job, lease, audio, tools, &signals).await,
+            Err(setback) => (Err(setback), tools),
+        };
+        let written = match result {
+            _ if signals.lost.load(Ordering::Relaxed) => Ok(Hold::Lost),
+            Ok(heard) => self.finish(&job, lease, heard).await,
+            Err(setback) => self.give_back(lease, setback, &signals).await,
+        };
+        match written {
+            Ok(Hold::Lost) => tracing::warn!(job.id = %job.id, "another worker has job {}", job.id),
+            Ok(Hold::Held | Hold::CancelAsked) => {}
+            // Nothing settled is lost: the lease lapses, and the next run goes on from the windows kept.
+            Err(error) => {
+                log(&error, "the end of a job could not be written");
+                self.rest(STORE_PAUSE).await;
+            }
+        }
+        self.store.pulse().ended(job.id);
+        tools
+    }
+
+    /// Returns where the audio of a job is.
+    async fn audio(&self, job: &Job) -> Result<PathBuf, Setback> {
+        let gone = Setback::Hopeless { failure: Failure::AudioMissing, detail: None };
+        match self.store.recording(job.recording).await {
+            Ok(Some(recording)) if recording.erased_at.is_none() => {
+                Ok(self.settings.audio.join(recording.blob))
+            }
+            Ok(_) => Err(gone),
+            Err(error) => {
+                log(&error, "a recording cannot be looked up");
+                Err(Setback::Hindered(Hindrance::DatabaseDown))
+            }
+        }
+    }
+
+    /// Runs the recogniser on a blocking thread, and renews the lease meanwhile.
+    async fn recognise(
+        &self,
+        job: &Job,
+        lease: Lease,
+        audio: PathBuf,
+        tools: Option<Tools>,
+        signals: &Arc<Signals>,
+    ) -> (Result<Heard, Setback>, Option<Tools>) {
+        let (store, workshop) = (self.store.clone(), self.settings.workshop.clone());
+        let (heard, settings, runtime) = (Arc::clone(signals), job.settings, Runtime::current());
+        let mut running = spawn_blocking(move || {
+            let mut tools = tools;
+            let task = Task {
+                audio: &audio,
+                settings,
+                kept: &|question: &Question| runtime.block_on(store.kept_windows(lease.job, question)),
+                keep: &|question: &Question, outcome: &Outcome| {
+                    let hold = runtime.block_on(store.keep_window(lease, question, outcome))?;
+                    heard.heed(hold);
+                    Ok(())
+                },
+                moved: &|health| {
+                    store.pulse().moved(lease.job, Mono::now());
+                    store.pulse().engine(health.clone());
+                },
+                signals: &heard,
+            };
+            let result = recognise(&workshop, &mut tools, &task, Mono::now);
+            (result, tools)
+        });
+        let mut beat = interval(RENEW_EVERY);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reached = signals.reached();
+        loop {
+            tokio::select! {
+                ended = &mut running => return ended.unwrap_or_else(|_| {
+                    tracing::error!(job.id = %job.id, "the recognition of job {} ended by a defect", job.id);
+                    let (hindrance, failure) = (Hindrance::EngineDown, Failure::Crashed);
+                    (Err(Setback::Again { hindrance, failure }), None)
+                }),
+                () = self.stop.cancelled(), if !signals.stop.load(Ordering::Relaxed) => {
+                    signals.stop.store(true, Ordering::Relaxed);
+                }
+                _ = beat.tick() => {
+                    let now = signals.reached();
+                    if now != reached {
+                        reached = now;
+                        self.store.pulse().moved(job.id, Mono::now());
+                    }
+                    self.renew(lease, signals).await;
+                }
+            }
+        }
+    }
+
+    async fn renew(&self, lease: Lease, signals: &Signals) {
+        match self.store.renew_lease(lease, signals.reached(), LEASE, UnixMs::now()).await {
+            Ok(hold) => signals.heed(hold),
+            // The work goes on: if the lease lapses before the database answers again, the store says so.
+            Err(error) => log(&error, "a lease cannot be renewed now"),
+        }
+    }
+
+    async fn finish(&self, job: &Job, lease: Lease, heard: Heard) -> Result<Hold, StoreError> {
+        let Heard { transcript, speed_ms } = heard;
+        let draft = self.draft(job, &transcript).await?;
+        let finished = Finished { transcript: &transcript, draft: &draft, speed_ms };
+        let Some(kept) = self.store.finish_job(lease, finished, UnixMs::now()).await? else {
+            return Ok(Hold::Lost);
+        };
+        let duration_ms = transcript.duration_ms;
+        tracing::info!(
+            job.id = %job.id, duration_ms, gaps = transcript.gaps.len(), version = kept.version, speed_ms,
+            "finished job {}", job.id
+        );
+        Ok(Hold::Held)
+    }
+
+    /// Makes the first draft, with the meeting's name and day in its header.
+    async fn draft(&self, job: &Job, transcript: &Transcript) -> Result<Minutes, StoreError> {
+        let Some(meeting) = job.meeting else { return Ok(Minutes::default()) };
+        let template = self.store.template_of_meeting(meeting).await?.unwrap_or_default();
+        let mut draft = draft(transcript, &template);
+        if let Some(meeting) = self.store.meeting(meeting).await? {
+            let known = [(HeaderField::Title, meeting.title), (HeaderField::HeldOn, meeting.held_on)];
+            draft.header.extend(known.into_iter().filter(|(_, value)| !value.is_empty()));
+        }
+        Ok(draft)
+    }
+
+    async fn give_back(&self, lease: Lease, setback: Setback, signals: &Signals) -> Result<Hold, StoreError> {
+        let now = UnixMs::now();
+        match setback {
+            Setback::Hopeless { failure, detail } => self.store.fail_job(lease, failure, detail, now).await,
+            Setback::Hindered(hindrance) => {
+                self.store.hinder_job(lease, hindrance, now.plus(HINDERED_PAUSE), now).await
+            }
+            Setback::Again { hindrance, failure } => {
+                self.store.back_off_job(lease, hindrance, failure, now).await
+            }
+            Setback::Stopped if signals.cancel.load(Ordering::Relaxed) => {
+                self.store.drop_job(lease, now).await
+            }
+            Setback::Stopped => self.store.release_job(lease, now).await,
+        }
+    }
+}
+
+fn log(error: &StoreError, what: &'static str) {
+    let error: &dyn std::error::Error = error;
+    tracing::error!(error, "{what}");
+}
