@@ -1,16 +1,25 @@
-//! `gijiroku serve`: one port, one data folder.
+//! `gijiroku serve`: one port, one data folder, browsers answered and recordings recognised.
 
-use std::net::TcpListener;
-use std::path::PathBuf;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
+use super::files;
 use crate::clock::UnixMs;
+use crate::config::{Config, Weight};
+use crate::http::serve::Tls;
 use crate::http::{self, App, Settings, secret, session};
+use crate::jobs::recognise::Workshop;
+use crate::jobs::worker;
+use crate::speech::engine::Patience;
 use crate::store::audit::Actor;
+use crate::store::blobs::Blobs;
 use crate::store::folder::DataFolder;
 use crate::store::users::Purpose;
 use crate::store::{Location, Store};
@@ -18,46 +27,149 @@ use crate::store::{Location, Store};
 /// Answers browsers and programs, and recognises what they upload.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: String,
-    /// The folder that holds everything
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    data: PathBuf,
-    /// A PostgreSQL server's URL; SQLite in the data folder if absent
-    #[arg(long, value_name = "URL")]
-    database: Option<String>,
+    /// Settings; ./gijiroku.toml if it is there, else the defaults
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen, instead of what the settings say
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// The folder that holds everything, instead of what the settings say
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Folder of weights; models/weights, here or where the program was built, if absent
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
 }
 
 /// Runs the sub-command.
 ///
-/// Errors: the folder is in use, the database does not answer, the address is taken.
+/// Errors: a setting cannot be, the folder is in use, the database does not answer, the address is taken.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut config = Config::load(args.config.as_deref())?.config;
+    if let Some(folder) = &args.data {
+        config.data.folder.clone_from(folder);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(args))?;
+    runtime.block_on(serve(&config, &args))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(args: Args) -> anyhow::Result<()> {
-    let folder = DataFolder::open(&args.data)
-        .with_context(|| format!("データフォルダー {} を開けません", args.data.display()))?;
-    let location = match args.database {
-        Some(url) => Location::Postgres { url, connections_max: 10 },
-        None => Location::File(folder.database()),
-    };
-    let store = Store::open(&location).await.context("データベースを開けません")?;
-    let listener =
-        TcpListener::bind(&args.listen).with_context(|| format!("{} で待ち受けできません", args.listen))?;
-    let address = listener.local_addr()?;
-    println!("議事録サーバー: http://{address}/");
+async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
+    // The database and the object store find their TLS arithmetic here.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    refuse_what_cannot_be(config)?;
+    let folder = DataFolder::open(&config.data.folder)
+        .with_context(|| format!("データフォルダー {} を開けません", config.data.folder.display()))?;
+    let store = Store::open(&location(config, &folder)).await.context("データベースを開けません")?;
+    let blobs = Blobs::open(config.blobs()).await.context("録音の置き場所を開けません")?;
+    let listeners = listeners(config, args)?;
+    let root = root(config, &listeners)?;
+    println!("議事録サーバー: {root}/");
     if !store.has_users().await? {
-        println!("最初の管理者の登録: http://{address}/setup#{}", setup_link(&store).await?);
+        println!("最初の管理者の登録: {root}/setup#{}", setup_link(&store).await?);
     }
-    let app = App::new(store.clone(), Settings::default(), UnixMs::now);
-    http::serve::serve(vec![listener], None, http::router(Arc::new(app)), wish_to_stop()?).await?;
+    let stop = CancellationToken::new();
+    let worker =
+        tokio::spawn(worker::run(store.clone(), worker_settings(config, args, &folder)?, stop.clone()));
+    let app = App::new(store.clone(), (blobs, folder.uploads()), settings(config), UnixMs::now);
+    let tls = tls(config);
+    let served =
+        http::serve::serve(listeners, tls.as_ref(), http::router(Arc::new(app)), wish_to_stop()?).await;
+    stop.cancel();
+    worker.await?;
     store.close().await;
     drop(folder);
+    Ok(served?)
+}
+
+fn refuse_what_cannot_be(config: &Config) -> anyhow::Result<()> {
+    let stops: Vec<_> =
+        config.check().into_iter().filter(|problem| problem.weight == Weight::Stops).collect();
+    for problem in &stops {
+        eprintln!("gijiroku: {}: {}", problem.key, problem.text);
+    }
+    anyhow::ensure!(
+        stops.is_empty(),
+        "設定に誤りがあるため起動しません (gijiroku config check で確認できます)"
+    );
     Ok(())
+}
+
+fn location(config: &Config, folder: &DataFolder) -> Location {
+    match &config.database.url {
+        Some(url) => Location::Postgres {
+            url: url.reveal().to_owned(),
+            connections_max: config.database.connections_max,
+        },
+        None => Location::File(folder.database()),
+    }
+}
+
+fn listeners(config: &Config, args: &Args) -> anyhow::Result<Vec<TcpListener>> {
+    let chosen = args.listen.map(|address| vec![address]);
+    let addresses = chosen.unwrap_or_else(|| config.server.listen.addresses().to_vec());
+    let bind = |address: &SocketAddr| {
+        TcpListener::bind(address).with_context(|| format!("{address} で待ち受けできません"))
+    };
+    addresses.iter().map(bind).collect()
+}
+
+/// Returns the address under which people reach the service.
+fn root(config: &Config, listeners: &[TcpListener]) -> anyhow::Result<String> {
+    if let Some(url) = &config.server.public_url {
+        return Ok(url.trim_end_matches('/').to_owned());
+    }
+    let scheme = if config.server.tls_certificate.is_some() { "https" } else { "http" };
+    let address = listeners.first().context("待ち受けるアドレスがありません")?.local_addr()?;
+    Ok(format!("{scheme}://{address}"))
+}
+
+fn tls(config: &Config) -> Option<Tls> {
+    let (certificate, key) = (config.server.tls_certificate.clone()?, config.server.tls_key.clone()?);
+    Some(Tls { certificate, key })
+}
+
+fn settings(config: &Config) -> Settings {
+    let (sessions, accounts) = (&config.sessions, &config.accounts);
+    let public_tls = config.server.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
+    Settings {
+        secure: config.server.tls_certificate.is_some() || public_tls,
+        session_idle: Duration::from_secs(u64::from(sessions.idle_minutes) * 60),
+        session_absolute: Duration::from_secs(u64::from(sessions.absolute_hours) * 3600),
+        password_chars_min: accounts.password_chars_min as usize,
+        lockout_failures: accounts.lockout_failures,
+        lockout: Duration::from_secs(u64::from(accounts.lockout_minutes) * 60),
+        trusted_proxies: config.server.trusted_proxies.clone(),
+    }
+}
+
+fn worker_settings(config: &Config, args: &Args, folder: &DataFolder) -> anyhow::Result<worker::Settings> {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(64) as u16);
+    let threads = match config.recognition.threads {
+        0 => cores,
+        chosen => u16::try_from(chosen).unwrap_or(cores),
+    };
+    let workshop = Workshop {
+        models: files::weights_folder(args.models.as_deref()),
+        model: config.recognition.model.clone(),
+        program: std::env::current_exe().context("cannot find this program itself")?,
+        backend: None,
+        threads,
+        patience: Patience::default(),
+    };
+    Ok(worker::Settings {
+        node: node(folder.path())?,
+        workshop,
+        jobs_at_once: u16::try_from(config.recognition.jobs_at_once).unwrap_or(1),
+        audio: folder.audio(),
+    })
+}
+
+/// Returns a name that only the server on this folder has.
+fn node(folder: &Path) -> anyhow::Result<String> {
+    let folder = files::absolute(folder)?;
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Ok(format!("{host}:{}", folder.display()))
 }
 
 /// Makes the link by which the first administrator is made; an earlier unused one stops working.

@@ -28,6 +28,7 @@ pub mod setbacks;
 pub mod tus;
 pub mod web;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ use utoipa_axum::routes;
 
 use crate::clock::UnixMs;
 use crate::store::Store;
+use crate::store::blobs::Blobs;
 
 /// Longest body of a request that carries no recording.
 const BODY_BYTES_MAX: usize = 12 << 20;
@@ -84,6 +86,10 @@ impl Default for Settings {
 pub struct App {
     /// What is remembered.
     pub store: Store,
+    /// Where audio is kept.
+    pub blobs: Blobs,
+    /// The folder in which files grow until they are whole.
+    pub staging: PathBuf,
     /// What an administrator set.
     pub settings: Settings,
     /// The calendar's clock.
@@ -95,10 +101,15 @@ pub struct App {
 }
 
 impl App {
-    /// Makes a service on a store.
-    pub fn new(store: Store, settings: Settings, clock: impl Fn() -> UnixMs + Send + Sync + 'static) -> Self {
+    /// Makes a service on a store, with audio in `blobs` and unfinished files in the folder `staging`.
+    pub fn new(
+        store: Store,
+        (blobs, staging): (Blobs, PathBuf),
+        settings: Settings,
+        clock: impl Fn() -> UnixMs + Send + Sync + 'static,
+    ) -> Self {
         let hasher = secret::Hasher::default();
-        Self { store, settings, clock: Box::new(clock), hasher, rendered: rendered::cache() }
+        Self { store, blobs, staging, settings, clock: Box::new(clock), hasher, rendered: rendered::cache() }
     }
 
     /// Reads the calendar's clock.

@@ -17,6 +17,7 @@ pub mod models;
 pub mod notices;
 pub mod pulse;
 pub mod recordings;
+pub mod sample;
 pub mod search;
 pub mod sessions;
 pub mod transcripts;

@@ -382,17 +382,6 @@ impl Store {
         Ok(changed > 0)
     }
 
-    /// Gives the sample that came with the product to a new installation's first person.
-    pub async fn adopt_samples(&self, user: &User) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        tx.run(
-            "UPDATE meetings SET owner_id = $1, department_id = $2 WHERE sample = 1",
-            values![user.id, user.department],
-        )
-        .await?;
-        tx.commit().await
-    }
-
     /// Returns every department, by name. An office has some hundreds.
     pub async fn departments(&self) -> Result<Vec<Department>, StoreError> {
         let sql = "SELECT id, name, parent_id, closed_at FROM departments ORDER BY name LIMIT 10000";

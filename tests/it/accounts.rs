@@ -49,7 +49,19 @@ async fn a_changing_request_without_the_csrf_token_changes_nothing() {
     person.without_csrf();
     let answer = person.post("/v1/meetings", json!({ "title": "定例会" })).await;
     assert_eq!((answer.status.as_u16(), answer.json["code"].as_str()), (403, Some("csrf_missing")));
-    assert_eq!(person.get("/v1/meetings").await.json, json!([]));
+    assert_eq!(person.get("/v1/meetings").await.json.as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn a_newcomer_finds_a_sample_meeting_with_minutes() {
+    let office = Office::open().await;
+    let person = office.administrator().await;
+    let meetings = person.get("/v1/meetings").await.json;
+    assert_eq!((&meetings[0]["sample"], &meetings[0]["held_on"]), (&json!(true), &json!("2026-10-09")));
+    let path = format!("/v1/meetings/{}/minutes", meetings[0]["id"].as_str().expect("it has a name"));
+    let minutes = person.get(&path).await.json;
+    assert_eq!(minutes["revision"], 1);
+    assert!(minutes["minutes"]["blocks"].as_array().is_some_and(|blocks| blocks.len() > 50));
 }
 
 #[tokio::test]
@@ -111,7 +123,8 @@ async fn a_restricted_meeting_is_not_even_found_by_colleagues() {
     assert_eq!(made.status, 201);
     let path = format!("/v1/meetings/{}", made.json["id"].as_str().expect("it has a name"));
     assert_eq!(colleague.get(&path).await.status, 404);
-    assert_eq!(colleague.get("/v1/meetings").await.json, json!([]));
+    let found = colleague.get("/v1/meetings").await.json;
+    assert!(found.as_array().expect("a list").iter().all(|meeting| meeting["sample"] == true));
     let members = json!([{ "user": colleague.id(), "can_edit": false }]);
     assert_eq!(owner.put(&format!("{path}/members"), members).await.status, 204);
     assert_eq!(colleague.get(&path).await.json["may"], "read");
