@@ -11,6 +11,7 @@
 
 pub mod document;
 pub mod edit;
+pub mod export;
 
 pub use document::{
     Block, BlockId, Gap, Header, HeaderField, Heading, Item, ItemId, ItemKind, Mark, Minutes, Speaker,
