@@ -6,6 +6,7 @@
 )]
 
 mod engine;
+mod export;
 mod formats;
 mod native;
 mod support;

@@ -35,11 +35,9 @@ fn year(date: Date, era: Era) -> String {
             let begun = |(_, (year, month, day)): &&(&str, (i16, i8, i8))| {
                 (date.year(), date.month(), date.day()) >= (*year, *month, *day)
             };
-            ERAS.iter().find(begun).map_or(western, |(name, (first, _, _))| {
-                match date.year() - first + 1 {
-                    1 => format!("{name}元年"),
-                    count => format!("{name}{}年", number(count.into())),
-                }
+            ERAS.iter().find(begun).map_or(western, |(name, (first, _, _))| match date.year() - first + 1 {
+                1 => format!("{name}元年"),
+                count => format!("{name}{}年", number(count.into())),
             })
         }
     }

@@ -26,7 +26,8 @@ pub struct Whole<'a> {
 
 /// Writes the whole document.
 pub(super) fn write(minutes: &Minutes) -> Result<Vec<u8>, ExportError> {
-    let refused = |error: serde_json::Error| ExportError::Writer { format: Format::Json, why: error.to_string() };
+    let refused =
+        |error: serde_json::Error| ExportError::Writer { format: Format::Json, why: error.to_string() };
     let compact = serde_json::to_vec(minutes).map_err(refused)?;
     let digest = Sha256::digest(&compact);
     let whole = Whole {

@@ -32,7 +32,13 @@ pub(super) fn text(view: &View, options: &Options) -> String {
         text.push_str("\n## 決定・ToDo\n");
         let rows = view.items.iter().map(|item| {
             let done = if item.done { "済" } else { "" };
-            vec![item.kind.to_owned(), item.text.clone(), item.assignee.clone(), item.due.clone(), done.to_owned()]
+            vec![
+                item.kind.to_owned(),
+                item.text.clone(),
+                item.assignee.clone(),
+                item.due.clone(),
+                done.to_owned(),
+            ]
         });
         text.push_str(&table(&["種別", "内容", "担当", "期限", "状態"], rows));
     }
@@ -46,7 +52,8 @@ pub(super) fn text(view: &View, options: &Options) -> String {
 }
 
 fn paragraph(speech: &Speech, options: &Options) -> String {
-    let mut head = if speech.label.is_empty() { String::new() } else { format!("**{}**", escaped(&speech.label)) };
+    let mut head =
+        if speech.label.is_empty() { String::new() } else { format!("**{}**", escaped(&speech.label)) };
     if options.times {
         let gap = if head.is_empty() { "" } else { " " };
         head.push_str(&format!("{gap}\\[{}\\]", dates::place(speech.start_ms)));

@@ -24,6 +24,8 @@ mod pdf;
 mod sentences;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod txt;
 mod view;
 mod xlsx;
@@ -175,17 +177,21 @@ impl ExportError {
     pub fn told(&self) -> String {
         match self {
             Self::TooMuch { what, count, count_max } => {
-                format!("出力できません。{what}が上限（{count_max}）を超えています（{count}）。議事録は保存済みです。")
+                format!(
+                    "出力できません。{what}が上限（{count_max}）を超えています（{count}）。議事録は保存済みです。"
+                )
             }
             Self::NotForPublication => {
-                "JSON は氏名と非表示の発言を含む原本の記録です。公開用には別の形式を選んでください。".to_owned()
+                "JSON は氏名と非表示の発言を含む原本の記録です。公開用には別の形式を選んでください。"
+                    .to_owned()
             }
             Self::Template { why } => format!("ひな形を使えません。{why}"),
             Self::Font { .. } => {
                 "PDF の書体を読めません。議事録は保存済みです。情報担当へお問い合わせください。".to_owned()
             }
             Self::Writer { .. } => {
-                "ファイルを作れませんでした。議事録は保存済みです。情報担当へお問い合わせください。".to_owned()
+                "ファイルを作れませんでした。議事録は保存済みです。情報担当へお問い合わせください。"
+                    .to_owned()
             }
         }
     }

@@ -18,7 +18,8 @@ pub(super) fn sentences(text: &str) -> Vec<&str> {
         } else if CLOSING.contains(character) {
             depth = depth.saturating_sub(1);
         }
-        let goes_on = characters.peek().is_some_and(|(_, next)| ENDS.contains(*next) || CLOSING.contains(*next));
+        let goes_on =
+            characters.peek().is_some_and(|(_, next)| ENDS.contains(*next) || CLOSING.contains(*next));
         if depth == 0 && ENDS.contains(character) && !goes_on {
             let end = at + character.len_utf8();
             found.push(text[begin..end].trim());
@@ -32,7 +33,8 @@ pub(super) fn sentences(text: &str) -> Vec<&str> {
 
 /// Puts a text behind another: Japanese without a gap, Latin words with one.
 pub(super) fn join(text: &mut String, next: &str) {
-    let latin = |character: Option<char>| character.is_some_and(|character| character.is_ascii_alphanumeric());
+    let latin =
+        |character: Option<char>| character.is_some_and(|character| character.is_ascii_alphanumeric());
     if latin(text.chars().last()) && latin(next.chars().next()) {
         text.push(' ');
     }
@@ -61,7 +63,9 @@ mod tests {
 
     #[test]
     fn japanese_is_joined_without_a_gap() {
-        for (first, next, joined) in [("はい。", "次", "はい。次"), ("the", "end", "the end"), ("AI", "は", "AIは")] {
+        for (first, next, joined) in
+            [("はい。", "次", "はい。次"), ("the", "end", "the end"), ("AI", "は", "AIは")]
+        {
             let mut text = first.to_owned();
             join(&mut text, next);
             assert_eq!(text, joined);

@@ -42,7 +42,12 @@ pub(super) fn meeting() -> Minutes {
             })),
             Arc::new(utterance(16, None, (72_000, 73_000), "異議なし。")),
             Arc::new(utterance(17, Some(1), (74_000, 80_000), HIDDEN)),
-            Arc::new(utterance(18, Some(1), (81_000, 86_000), "𠮷野委員の御意見は〜承りました。\n次に移ります。")),
+            Arc::new(utterance(
+                18,
+                Some(1),
+                (81_000, 86_000),
+                "𠮷野委員の御意見は〜承りました。\n次に移ります。",
+            )),
         ],
         items: vec![
             item(1, ItemKind::Decision, "予算案を原案のとおり決定した。", 16),

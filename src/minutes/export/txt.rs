@@ -1,8 +1,8 @@
 //! Plain text: no wrapping, lines end as on Windows.
 
+use super::dates;
 use super::options::{Options, SpeakerLayout};
 use super::view::{Piece, Speech, View};
-use super::dates;
 
 /// Writes the minutes as plain text.
 pub(super) fn text(view: &View, options: &Options) -> String {
@@ -28,7 +28,8 @@ pub(super) fn text(view: &View, options: &Options) -> String {
                 .map(|(label, value)| format!("{label}{value}"))
                 .chain(item.done.then(|| "済".to_owned()))
                 .collect();
-            let details = if details.is_empty() { String::new() } else { format!("（{}）", details.join("、")) };
+            let details =
+                if details.is_empty() { String::new() } else { format!("（{}）", details.join("、")) };
             lines.push(format!("【{}】{}{details}", item.kind, item.text));
         }
     }
@@ -58,7 +59,8 @@ fn push_speech(lines: &mut Vec<String>, speech: &Speech, options: &Options) {
         SpeakerLayout::Space if head.is_empty() => lines.push(format!("{text}{marks}")),
         SpeakerLayout::Space => lines.push(format!("{head}　{}{marks}", text.replace('\n', "\n　"))),
         SpeakerLayout::Table => {
-            let time = if options.times { format!("{}\t", dates::place(speech.start_ms)) } else { String::new() };
+            let time =
+                if options.times { format!("{}\t", dates::place(speech.start_ms)) } else { String::new() };
             lines.push(format!("{time}{label}\t{}{marks}", text.replace('\n', " ")));
         }
     }

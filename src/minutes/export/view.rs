@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::options::{Options, item_label};
 use super::{Warning, dates, file_name, sentences};
-use crate::minutes::{
-    Block, Gap, Header, HeaderField, Item, Mark, Minutes, Speaker, SpeakerId, Utterance,
-};
+use crate::minutes::{Block, Gap, Header, HeaderField, Item, Mark, Minutes, Speaker, SpeakerId, Utterance};
 
 /// Most characters that merging puts into one utterance.
 const MERGED_CHARACTERS_MAX: usize = 10_000;
@@ -104,8 +102,11 @@ impl View {
             warnings: Vec::new(),
         };
         if options.items {
-            let hidden: BTreeSet<_> =
-                minutes.utterances().filter(|spoken| spoken.hidden.is_some()).map(|spoken| spoken.id).collect();
+            let hidden: BTreeSet<_> = minutes
+                .utterances()
+                .filter(|spoken| spoken.hidden.is_some())
+                .map(|spoken| spoken.id)
+                .collect();
             let shown = minutes.items.iter().filter(|item| !hidden.contains(&item.source));
             view.items = shown.map(|item| item_row(item, options, &names)).collect();
         }
@@ -122,7 +123,9 @@ impl View {
 
     /// Returns what stands at the top of the page.
     pub(super) fn headline(&self) -> String {
-        let named = ["議事録", "会議録", "議事要旨", "会議概要", "発言要旨"].iter().any(|kind| self.title.ends_with(kind));
+        let named = ["議事録", "会議録", "議事要旨", "会議概要", "発言要旨"]
+            .iter()
+            .any(|kind| self.title.ends_with(kind));
         match (self.title.as_str(), named) {
             ("", _) => "議事録".to_owned(),
             (title, true) => title.to_owned(),
@@ -176,8 +179,11 @@ impl<'a> Names<'a> {
 
     /// Returns the names that a published copy still shows.
     fn left_in(&self, view: &View, minutes: &Minutes) -> Vec<Warning> {
-        let spoke: BTreeSet<SpeakerId> =
-            minutes.utterances().filter(|said| said.hidden.is_none()).filter_map(|said| said.speaker).collect();
+        let spoke: BTreeSet<SpeakerId> = minutes
+            .utterances()
+            .filter(|said| said.hidden.is_none())
+            .filter_map(|said| said.speaker)
+            .collect();
         let (replaced, shown): (Vec<&Speaker>, Vec<&Speaker>) =
             self.speakers.values().copied().partition(|speaker| self.called(speaker) != speaker.name);
         let mut warnings = Vec::new();

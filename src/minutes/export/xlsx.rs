@@ -116,7 +116,8 @@ fn speech_rows(
 
 fn items(sheet: &mut Worksheet, view: &View, looks: &Looks) -> Result<(), XlsxError> {
     sheet.set_name("決定・ToDo")?;
-    let columns = [("No", 6.0), ("種別", 10.0), ("内容", 70.0), ("担当", 18.0), ("期限", 22.0), ("状態", 8.0)];
+    let columns =
+        [("No", 6.0), ("種別", 10.0), ("内容", 70.0), ("担当", 18.0), ("期限", 22.0), ("状態", 8.0)];
     head(sheet, &columns, looks)?;
     let mut at = 1;
     for (number, item) in view.items.iter().enumerate() {

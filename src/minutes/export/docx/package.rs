@@ -7,9 +7,9 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::styles;
 use super::xml::{NAMESPACE, Writer, escaped};
+use crate::minutes::export::ExportError;
 use crate::minutes::export::options::{FontChoice, Format, Options};
 use crate::minutes::export::view::View;
-use crate::minutes::export::ExportError;
 
 const DECLARATION: &str = r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?>"#;
 
@@ -38,7 +38,10 @@ pub(super) fn parts(view: &View, options: &Options, body: &str) -> Vec<Part> {
         ("word/document.xml", document),
         ("word/_rels/document.xml.rels", format!("{DECLARATION}{DOCUMENT_RELATIONS}")),
         ("word/styles.xml", styles::part(options.font)),
-        ("word/settings.xml", format!(r#"{DECLARATION}<w:settings xmlns:w="{NAMESPACE}">{SETTINGS}</w:settings>"#)),
+        (
+            "word/settings.xml",
+            format!(r#"{DECLARATION}<w:settings xmlns:w="{NAMESPACE}">{SETTINGS}</w:settings>"#),
+        ),
         ("word/fontTable.xml", font_table(options.font)),
         ("word/footer1.xml", footer(options.font)),
         ("docProps/core.xml", core(&view.headline())),

@@ -32,7 +32,8 @@ pub(super) struct Filled {
 /// Errors: a sentence for the person who made the file.
 pub(super) fn fill(part: &str, values: &Values) -> Result<Filled, &'static str> {
     let tokens = tokens(part)?;
-    let mut filling = Filling { values, changed: BTreeMap::new(), placed: BTreeSet::new(), unknown: BTreeSet::new() };
+    let mut filling =
+        Filling { values, changed: BTreeMap::new(), placed: BTreeSet::new(), unknown: BTreeSet::new() };
     let mut open: Vec<Paragraph> = Vec::new();
     let mut in_text = false;
     for (index, token) in tokens.iter().enumerate() {
@@ -57,7 +58,8 @@ pub(super) fn fill(part: &str, values: &Values) -> Result<Filled, &'static str> 
             }
             Token::Text(text) => {
                 // Only what its own tag stands before: that tag is written anew with the text.
-                let own = in_text && index > 0 && matches!(tokens[index - 1], Token::Tag(tag) if opens(tag, "w:t"));
+                let own =
+                    in_text && index > 0 && matches!(tokens[index - 1], Token::Tag(tag) if opens(tag, "w:t"));
                 if let Some(paragraph) = open.last_mut().filter(|_| own) {
                     paragraph.texts.push((index, unescaped(text)));
                 }
@@ -92,7 +94,12 @@ struct Filling<'a> {
 }
 
 impl Filling<'_> {
-    fn paragraph(&mut self, tokens: &[Token], paragraph: &Paragraph, last: usize) -> Result<(), &'static str> {
+    fn paragraph(
+        &mut self,
+        tokens: &[Token],
+        paragraph: &Paragraph,
+        last: usize,
+    ) -> Result<(), &'static str> {
         let joined: String = paragraph.texts.iter().map(|(_, text)| text.as_str()).collect();
         let found = names(&joined);
         let block = found.iter().find_map(|found| self.values.blocks.get_key_value(found.name));
@@ -265,7 +272,11 @@ mod tests {
     fn values() -> Values {
         let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         Values {
-            texts: BTreeMap::from([text("会議名", "A<B>&会議"), text("出席者", "山田\n鈴木"), text("備考", "")]),
+            texts: BTreeMap::from([
+                text("会議名", "A<B>&会議"),
+                text("出席者", "山田\n鈴木"),
+                text("備考", ""),
+            ]),
             blocks: BTreeMap::from([("本文", "<w:p>BODY</w:p>".to_owned())]),
         }
     }
@@ -294,9 +305,15 @@ mod tests {
 
     #[test]
     fn a_block_takes_the_place_of_its_paragraph() {
-        assert_eq!(filled("<w:p/><w:p><w:r><w:t>{{ 本文 }}</w:t></w:r></w:p><w:p/>"), "<w:p/><w:p>BODY</w:p><w:p/>");
+        assert_eq!(
+            filled("<w:p/><w:p><w:r><w:t>{{ 本文 }}</w:t></w:r></w:p><w:p/>"),
+            "<w:p/><w:p>BODY</w:p><w:p/>"
+        );
         let section = "<w:p><w:pPr><w:sectPr/></w:pPr><w:r><w:t>{{本文}}</w:t></w:r></w:p>";
-        assert_eq!(filled(section), "<w:p>BODY</w:p><w:p><w:pPr><w:sectPr/></w:pPr><w:r><w:t></w:t></w:r></w:p>");
+        assert_eq!(
+            filled(section),
+            "<w:p>BODY</w:p><w:p><w:pPr><w:sectPr/></w:pPr><w:r><w:t></w:t></w:r></w:p>"
+        );
     }
 
     #[test]

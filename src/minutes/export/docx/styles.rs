@@ -70,7 +70,12 @@ const PARAGRAPHS: [Look; 14] = [
         r#"<w:spacing w:before="120" w:after="0"/><w:ind w:left="210" w:hangingChars="100" w:hanging="210"/>"#,
         "",
     ),
-    look(FURTHER, "議事録 発言の続き", r#"<w:ind w:left="210" w:firstLineChars="100" w:firstLine="210"/>"#, ""),
+    look(
+        FURTHER,
+        "議事録 発言の続き",
+        r#"<w:ind w:left="210" w:firstLineChars="100" w:firstLine="210"/>"#,
+        "",
+    ),
     look(NOTE, "議事録 注記", r#"<w:spacing w:before="120" w:after="0"/><w:jc w:val="left"/>"#, ""),
     look(CELL, "議事録 表", r#"<w:jc w:val="left"/>"#, ""),
     look(LABEL, "議事録 表の項目", r#"<w:jc w:val="left"/>"#, r#"<w:b/><w:bCs/>"#),

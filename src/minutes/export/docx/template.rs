@@ -32,8 +32,10 @@ const ITEMS: &str = "決定事項";
 const SIGNATURES: &str = "署名欄";
 const HEADER: &str = "会議情報";
 
-const NOT_WORD: &str = "Word の文書（.docx）ではないか、壊れています。Word で開き、.docx で保存し直してください。";
-const TOO_LARGE: &str = "ファイルが大きすぎます（8MBまで、展開後は1部品16MBまで）。画像を小さくしてください。";
+const NOT_WORD: &str =
+    "Word の文書（.docx）ではないか、壊れています。Word で開き、.docx で保存し直してください。";
+const TOO_LARGE: &str =
+    "ファイルが大きすぎます（8MBまで、展開後は1部品16MBまで）。画像を小さくしてください。";
 
 /// Fills the template in; parts that hold no names are copied as they are.
 pub(in crate::minutes::export) fn filled(

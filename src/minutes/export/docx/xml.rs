@@ -54,10 +54,7 @@ impl Writer {
 
     /// Returns a paragraph of runs that are already written.
     pub(super) fn paragraph(&self, style: &str, runs: &str) -> String {
-        format!(
-            r#"<w:p><w:pPr><w:pStyle w:val="{style}"/><w:rPr>{}</w:rPr></w:pPr>{runs}</w:p>"#,
-            self.fonts
-        )
+        format!(r#"<w:p><w:pPr><w:pStyle w:val="{style}"/><w:rPr>{}</w:rPr></w:pPr>{runs}</w:p>"#, self.fonts)
     }
 
     /// Returns one paragraph a line of the text.

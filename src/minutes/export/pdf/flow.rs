@@ -251,7 +251,8 @@ impl<'a> Flow<'a> {
         open.rows += 1;
         let row = open.rows;
         let texts: Vec<String> = cells.iter().map(|cell| self.fitting(cell.text)).collect();
-        let lines: Vec<Vec<String>> = widths.iter().zip(&texts).map(|(width, text)| self.cell_lines(*width, text)).collect();
+        let lines: Vec<Vec<String>> =
+            widths.iter().zip(&texts).map(|(width, text)| self.cell_lines(*width, text)).collect();
         let leaves: Vec<usize> = cells
             .iter()
             .map(|cell| self.leaf(Leaf::Cell { table, row, head: head || cell.shaded }))
