@@ -6,7 +6,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use gijiroku::minutes::Minutes;
-use gijiroku::minutes::export::{Assets, Encoding, Exported, Format, Options, SpeakerLayout, export};
+use gijiroku::minutes::export::{
+    Assets, Encoding, Exported, Format, Options, SpeakerLayout, Warning, export,
+};
 
 use crate::support::{repository, text};
 
@@ -166,7 +168,12 @@ fn a_pdf_is_read_in_order_and_carries_its_fonts() {
         let made = made(&minutes, &options);
         std::fs::write(&file, made.bytes).expect("there is room");
         let read = read_pdf(&file);
-        holds_in_order(&read, &expected(&minutes), name);
+        // The font lacks this form of 吉; the warning says so.
+        let wanted: Vec<String> = expected(&minutes).iter().map(|said| said.replace('𠮷', "〓")).collect();
+        holds_in_order(&read, &wanted, name);
+        assert!(
+            matches!(&made.warnings[..], [Warning::NoGlyph { count: 1, characters }] if characters == &['𠮷'])
+        );
     }
     let file = folder.join("pdf_table.pdf");
     std::fs::write(&file, made(&minutes, &full(Format::Pdf, SpeakerLayout::Table)).bytes)
@@ -183,7 +190,7 @@ fn a_pdf_is_read_in_order_and_carries_its_fonts() {
     for font in listed {
         let words: Vec<&str> = font.split_whitespace().collect();
         // Embedded, a subset, with what its glyphs mean.
-        assert!(font.contains("BIZUDGothic") && words.ends_with(&words[words.len() - 2..]), "{fonts}");
+        assert!(font.contains("BIZUDGothic"), "{fonts}");
         assert_eq!(words[words.len() - 5..words.len() - 2], ["yes", "yes", "yes"], "{fonts}");
     }
     assert!(
