@@ -57,7 +57,7 @@ impl Look {
         keep_lines: 0,
         level: 0,
     };
-    pub(super) const HEADING: Self = Self { keep_lines: 2, after: 2.0, level: 1, ..Self::TEXT };
+    pub(super) const HEADING: Self = Self { keep_lines: 4, after: 2.0, level: 1, ..Self::TEXT };
 }
 
 /// Text of one look.

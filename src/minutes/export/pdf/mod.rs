@@ -23,8 +23,8 @@ const TIMED_SPEECHES: [f32; 3] = [55.0, 90.0, WIDTH - 145.0];
 
 const TITLE: Look = Look { size: 16.0, pitch: 24.0, after: 12.0, centred: true, ..Look::HEADING };
 const HEADINGS: [Look; 3] = [
-    Look { size: 13.0, pitch: 20.0, before: 18.0, level: 2, ..Look::HEADING },
-    Look { size: 11.5, before: 14.0, level: 3, ..Look::HEADING },
+    Look { size: 13.0, pitch: 20.0, before: 18.0, level: 2, keep_lines: 6, ..Look::HEADING },
+    Look { size: 11.5, before: 14.0, level: 3, keep_lines: 5, ..Look::HEADING },
     Look { before: 10.0, level: 4, ..Look::HEADING },
 ];
 const SPEAKER: Look = Look { before: 8.0, keep_lines: 1, ..Look::TEXT };

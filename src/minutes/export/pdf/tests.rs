@@ -67,10 +67,12 @@ fn shown(mark: &flow::Mark, wanted: usize) -> Option<&str> {
 #[test]
 fn no_heading_stands_last_on_a_page() {
     let faces = faces();
-    for lines in 0..45 {
+    for (lines, offset) in (0..45_u8).flat_map(|lines| (0..18_u8).map(move |offset| (lines, offset))) {
         let mut flow = Flow::new(&faces);
+        flow.paragraph(&Look { after: offset.into(), ..SPEECH }, &[Run::plain("本文")]);
         (0..lines).for_each(|_| flow.paragraph(&SPEECH, &[Run::plain("本文")]));
         flow.paragraph(&HEADINGS[0], &[Run::bold("見出し")]);
+        flow.paragraph(&HEADINGS[1], &[Run::bold("小見出し")]);
         flow.paragraph(&SPEAKER, &[Run::bold("会長")]);
         flow.paragraph(&SPEECH, &[Run::plain("発言")]);
         let (pages, _, _) = flow.finish();
@@ -78,6 +80,6 @@ fn no_heading_stands_last_on_a_page() {
             let holds = |mark: &flow::Mark| matches!(mark, flow::Mark::Text { text, .. } if text == wanted);
             pages.iter().position(|page| page.iter().any(holds))
         };
-        assert_eq!(page_of("見出し"), page_of("発言"), "{lines}");
+        assert_eq!(page_of("見出し"), page_of("発言"), "{lines} {offset}");
     }
 }
