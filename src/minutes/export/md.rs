@@ -53,7 +53,7 @@ pub(super) fn text(view: &View, options: &Options) -> String {
 
 fn paragraph(speech: &Speech, options: &Options) -> String {
     let mut head =
-        if speech.label.is_empty() { String::new() } else { format!("**{}**", escaped(&speech.label)) };
+        if speech.head.is_empty() { String::new() } else { format!("**{}**", escaped(&speech.head)) };
     if options.times {
         let gap = if head.is_empty() { "" } else { " " };
         head.push_str(&format!("{gap}\\[{}\\]", dates::place(speech.start_ms)));

@@ -45,7 +45,7 @@ pub(super) fn text(view: &View, options: &Options) -> String {
 
 fn push_speech(lines: &mut Vec<String>, speech: &Speech, options: &Options) {
     let time = if options.times { format!("[{}]", dates::place(speech.start_ms)) } else { String::new() };
-    let (label, text, marks) = (&speech.label, &speech.text, speech.marked());
+    let (label, text, marks) = (&speech.head, &speech.text, speech.marked());
     let gap = if label.is_empty() || time.is_empty() { "" } else { " " };
     let head = format!("{time}{gap}{label}");
     match options.layout {
@@ -61,7 +61,7 @@ fn push_speech(lines: &mut Vec<String>, speech: &Speech, options: &Options) {
         SpeakerLayout::Table => {
             let time =
                 if options.times { format!("{}\t", dates::place(speech.start_ms)) } else { String::new() };
-            lines.push(format!("{time}{label}\t{}{marks}", text.replace('\n', " ")));
+            lines.push(format!("{time}{}\t{}{marks}", speech.label, text.replace('\n', " ")));
         }
     }
 }

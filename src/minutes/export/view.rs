@@ -50,6 +50,8 @@ pub(super) struct Speech {
     speaker: Option<SpeakerId>,
     /// What the speaker is called; empty if unknown.
     pub(super) label: String,
+    /// What stands before the words outside of tables: the label, or that nobody knows who spoke.
+    pub(super) head: String,
     /// 役職; empty in a published copy.
     pub(super) role: String,
     pub(super) start_ms: u64,
@@ -292,6 +294,7 @@ fn pieces(minutes: &Minutes, options: &Options, names: &Names) -> Vec<Piece> {
             }
         }
     }
+    name_heads(&mut pieces);
     if options.break_sentences {
         for piece in &mut pieces {
             if let Piece::Speech(speech) = piece {
@@ -303,6 +306,18 @@ fn pieces(minutes: &Minutes, options: &Options, names: &Names) -> Vec<Piece> {
     pieces
 }
 
+/// Says who spoke, or that nobody knows: without it the words would seem to be those of the speaker before. Where nobody
+/// is known at all there is nothing to confuse.
+fn name_heads(pieces: &mut [Piece]) {
+    let known = pieces.iter().any(|piece| matches!(piece, Piece::Speech(speech) if !speech.label.is_empty()));
+    for piece in pieces {
+        if let Piece::Speech(speech) = piece {
+            let unknown = if known { "（話者不明）" } else { "" };
+            speech.head = if speech.label.is_empty() { unknown.to_owned() } else { speech.label.clone() };
+        }
+    }
+}
+
 fn speech(utterance: &Utterance, options: &Options, names: &Names) -> Option<Speech> {
     let text = clean(&utterance.text);
     let marks = if options.marks { utterance.marks.clone() } else { BTreeSet::new() };
@@ -312,6 +327,7 @@ fn speech(utterance: &Utterance, options: &Options, names: &Names) -> Option<Spe
     Some(Speech {
         speaker: utterance.speaker,
         label: names.label(utterance.speaker),
+        head: String::new(),
         role: names.role(utterance.speaker),
         start_ms: utterance.start_ms,
         end_ms: utterance.end_ms,

@@ -16,7 +16,7 @@ const fn plain(width: u32) -> Column {
 
 /// The width of the text is 9070: A4 with margins of 25 mm.
 const HEADER: [Column; 2] = [label(2300), plain(6770)];
-const ITEMS: [Column; 4] = [plain(900), plain(4870), plain(1600), plain(1700)];
+const ITEMS: [Column; 4] = [plain(900), plain(4470), plain(1500), plain(2200)];
 const SPEECHES: [Column; 2] = [plain(1900), plain(7170)];
 const TIMED_SPEECHES: [Column; 3] = [plain(1100), plain(1800), plain(6170)];
 
@@ -129,8 +129,8 @@ impl Body {
 
     fn speech(&mut self, speech: &Speech, options: &Options) {
         let time = if options.times { dates::place(speech.start_ms) } else { String::new() };
-        let name = self.writer.run(&speech.label, Some(styles::NAME));
-        let gap = if speech.label.is_empty() || time.is_empty() { "" } else { "　" };
+        let name = self.writer.run(&speech.head, Some(styles::NAME));
+        let gap = if speech.head.is_empty() || time.is_empty() { "" } else { "　" };
         let time = self.writer.run(&format!("{gap}{time}"), Some(styles::TIME));
         let head = format!("{name}{time}");
         let mut paragraphs = speech.paragraphs().into_iter();

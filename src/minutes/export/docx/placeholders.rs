@@ -299,7 +299,7 @@ mod tests {
         let xml = filled("<w:p><w:r><w:t>{{出席者}}。｛｛備考｝｝</w:t></w:r></w:p>");
         assert_eq!(
             xml,
-            "<w:p><w:r><w:t xml:space=\"preserve\">山田</w:t><w:br/><w:t xml:space=\"preserve\">鈴木。</w:t></w:r></w:p>"
+            "<w:p><w:r><w:t xml:space=\"preserve\">山田</w:t><w:tab/><w:br/><w:t xml:space=\"preserve\">鈴木。</w:t></w:r></w:p>"
         );
     }
 

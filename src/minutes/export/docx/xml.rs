@@ -67,9 +67,11 @@ impl Writer {
 }
 
 /// Returns text with its line breaks, to stand inside a run.
+///
+/// The tab before a break keeps Word from spreading the line over the whole width of a justified paragraph.
 pub(super) fn lines(text: &str) -> String {
     let line = |line: &str| format!(r#"<w:t xml:space="preserve">{}</w:t>"#, escaped(line));
-    text.split('\n').map(line).collect::<Vec<_>>().join("<w:br/>")
+    text.split('\n').map(line).collect::<Vec<_>>().join("<w:tab/><w:br/>")
 }
 
 /// A column of a table.

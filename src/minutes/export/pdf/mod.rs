@@ -17,7 +17,7 @@ use flow::{Cell, Flow, Look, Run, SIZE, WIDTH};
 
 /// Widths of columns in points; a table is as wide as the text.
 const HEADER: [f32; 2] = [115.0, WIDTH - 115.0];
-const ITEMS: [f32; 4] = [45.0, WIDTH - 45.0 - 80.0 - 85.0, 80.0, 85.0];
+const ITEMS: [f32; 4] = [45.0, WIDTH - 45.0 - 75.0 - 115.0, 75.0, 115.0];
 const SPEECHES: [f32; 2] = [95.0, WIDTH - 95.0];
 const TIMED_SPEECHES: [f32; 3] = [55.0, 90.0, WIDTH - 145.0];
 
@@ -92,9 +92,9 @@ fn pieces(flow: &mut Flow, view: &View, options: &Options) {
 
 fn speech_text(flow: &mut Flow, speech: &Speech, options: &Options) {
     let time = if options.times { dates::place(speech.start_ms) } else { String::new() };
-    let gap = if speech.label.is_empty() || time.is_empty() { "" } else { "　" };
+    let gap = if speech.head.is_empty() || time.is_empty() { "" } else { "　" };
     let time = format!("{gap}{time}");
-    let mut head = vec![Run::bold(&speech.label), Run::grey(&time)];
+    let mut head = vec![Run::bold(&speech.head), Run::grey(&time)];
     head.retain(|run| !run.text.is_empty());
     let paragraphs = speech.paragraphs();
     let mut rest = paragraphs.as_slice();
