@@ -22,10 +22,11 @@ const SPEECHES: [f32; 2] = [95.0, WIDTH - 95.0];
 const TIMED_SPEECHES: [f32; 3] = [55.0, 90.0, WIDTH - 145.0];
 
 const TITLE: Look = Look { size: 16.0, pitch: 24.0, after: 12.0, centred: true, ..Look::HEADING };
+/// A heading asks for more room than the one below it does, so that a chain of them stays together.
 const HEADINGS: [Look; 3] = [
-    Look { size: 13.0, pitch: 20.0, before: 18.0, level: 2, keep_lines: 6, ..Look::HEADING },
+    Look { size: 13.0, pitch: 20.0, before: 18.0, level: 2, keep_lines: 7, ..Look::HEADING },
     Look { size: 11.5, before: 14.0, level: 3, keep_lines: 5, ..Look::HEADING },
-    Look { before: 10.0, level: 4, ..Look::HEADING },
+    Look { before: 10.0, level: 4, keep_lines: 3, ..Look::HEADING },
 ];
 const SPEAKER: Look = Look { before: 8.0, keep_lines: 1, ..Look::TEXT };
 const SPEECH: Look = Look { indent: SIZE, first: SIZE, ..Look::TEXT };
