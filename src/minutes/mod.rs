@@ -23,10 +23,12 @@ pub mod proposal;
 pub mod punctuation;
 pub mod replace;
 pub mod template;
-#[cfg(test)]
-mod testing;
+pub mod export;
 pub mod tie;
 pub mod workflow;
+
+#[cfg(test)]
+mod testing;
 
 pub use document::{
     Block, BlockId, Gap, Header, HeaderField, Heading, Item, ItemId, ItemKind, Mark, Minutes, Speaker,

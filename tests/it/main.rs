@@ -7,6 +7,7 @@
 
 mod accounts;
 mod engine;
+mod export;
 mod formats;
 mod native;
 mod office;
