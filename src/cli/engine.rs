@@ -17,6 +17,9 @@ use crate::speech::{Answer, Backend, RecognizeError, Recognizer, Request};
 /// Threads that work on the same windows; more wait for each other longer than they compute.
 const TEAM_MAX: u16 = 4;
 
+/// How far behind the server's own work the scheduler puts recognition.
+const NICE: i32 = 10;
+
 /// Recognises on behalf of a parent process.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -34,6 +37,8 @@ pub struct Args {
 )]
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     prefer_me_when_memory_runs_out();
+    // People who read and edit come first: an answer of theirs takes a millisecond, a window takes hundreds.
+    rustix::process::nice(NICE)?;
     // A stray print of a C library must not break a frame: it goes to standard error from here on.
     let frames = File::from(rustix::io::dup(stdout())?);
     rustix::stdio::dup2_stdout(stderr())?;

@@ -16,6 +16,7 @@ pub mod difference;
 pub mod document;
 pub mod draft;
 pub mod edit;
+pub mod export;
 pub mod migrate;
 pub mod notation;
 pub mod passage;
@@ -23,7 +24,6 @@ pub mod proposal;
 pub mod punctuation;
 pub mod replace;
 pub mod template;
-pub mod export;
 pub mod tie;
 pub mod workflow;
 
