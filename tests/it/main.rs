@@ -8,6 +8,7 @@
 mod accounts;
 mod engine;
 mod formats;
+mod jobs;
 mod native;
 mod office;
 mod support;
