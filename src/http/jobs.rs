@@ -11,7 +11,7 @@ use futures_util::stream::{Stream, unfold};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::sleep;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::Shared;
@@ -24,6 +24,7 @@ use crate::clock::UnixMs;
 use crate::speech::Language;
 use crate::speech::longform::Preset;
 use crate::store::jobs::{self, Cancelled, Job, Line, NewJob, Priority};
+use crate::store::notices::Listener;
 use crate::store::sessions::Scope;
 use crate::store::{Id, StoreError};
 
@@ -262,7 +263,8 @@ pub async fn events(
     caller.require_scope(Scope::Read)?;
     allowed(&app, &caller, id, Standing::Read).await?;
     let permit = WATCHES.try_acquire().map_err(|_| Problem::new(Code::TooManyRequests).retry_after(10))?;
-    let watch = Watch { app, id, looks_left: LOOKS_MAX, told: None, _permit: permit };
+    let listener = app.store.notices.listen();
+    let watch = Watch { app, listener, id, looks_left: LOOKS_MAX, told: None, _permit: permit };
     let stream = unfold(Some(watch), |watch| async { watch?.next().await });
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
@@ -270,6 +272,7 @@ pub async fn events(
 /// Somebody who looks at a job.
 struct Watch {
     app: Shared,
+    listener: Listener,
     id: Id,
     looks_left: u32,
     told: Option<JobView>,
@@ -281,7 +284,9 @@ impl Watch {
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Option<Self>)> {
         while self.looks_left > 0 {
             if self.told.is_some() || self.looks_left < LOOKS_MAX {
-                sleep(WATCH_EVERY).await;
+                // A notice tells at once of what happens on this node; the others, and the line, are looked at.
+                let heard = self.listener.hear(self.id);
+                timeout(WATCH_EVERY, heard).await.ok();
             }
             self.looks_left -= 1;
             // A database that does not answer now may do so at the next look; every node reads the same one.

@@ -149,10 +149,8 @@ pub fn recognise(
     let file = recordings::open_audio(task.audio).map_err(|error| setback_of_store(&error))?;
     let reader = MonoReader::open(Box::new(file)).map_err(|error| setback_of_decoding(&error))?;
     let mut now = workshop.tools(tools.take(), clock)?;
-    let question = Question {
-        model_sha256: now.model.sha256.clone(),
-        product: concat!(env!("CARGO_PKG_VERSION"), " jobs").to_owned(),
-    };
+    let question =
+        Question { model_sha256: now.model.sha256.clone(), product: env!("CARGO_PKG_VERSION").to_owned() };
     let kept = (task.kept)(&question).map_err(|error| setback_of_store(&error))?;
     let resumed_ms = kept.iter().map(|outcome| outcome.until_ms).max().unwrap_or(0);
     let long_form =

@@ -11,6 +11,7 @@
 //! answer is taken.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::minutes::draft::draft;
 use crate::minutes::{HeaderField, Minutes};
 use crate::speech::longform::Outcome;
 use crate::speech::transcript::Transcript;
+use crate::store::blobs::{BlobError, BlobKey, Blobs, Fetched};
 use crate::store::jobs::{Claimed, Failure, Finished, Hindrance, Hold, Job, Lease};
 use crate::store::windows::Question;
 use crate::store::{Store, StoreError};
@@ -55,8 +57,10 @@ pub struct Settings {
     pub workshop: Workshop,
     /// Jobs worked on at the same time.
     pub jobs_at_once: u16,
-    /// The folder in which a recording's key is a path.
-    pub audio: PathBuf,
+    /// Where the audio is.
+    pub blobs: Blobs,
+    /// A folder for copies of audio that does not lie in files here.
+    pub scratch: PathBuf,
 }
 
 struct Node {
@@ -116,10 +120,7 @@ impl Node {
         tracing::info!(job.id = %job.id, token = lease.token, attempts = job.attempts, "begins job {}", job.id);
         self.store.pulse().began(job.id, SILENCE_MAX, Mono::now());
         let signals = Arc::new(Signals::default());
-        let (result, tools) = match self.audio(&job).await {
-            Ok(audio) => self.recognise(&job, lease, audio, tools, &signals).await,
-            Err(setback) => (Err(setback), tools),
-        };
+        let (result, tools) = self.recognise(&job, lease, tools, &signals).await;
         let written = match result {
             _ if signals.lost.load(Ordering::Relaxed) => Ok(Hold::Lost),
             Ok(heard) => self.finish(&job, lease, heard).await,
@@ -138,62 +139,21 @@ impl Node {
         tools
     }
 
-    /// Returns where the audio of a job is.
-    async fn audio(&self, job: &Job) -> Result<PathBuf, Setback> {
-        let gone = Setback::Hopeless { failure: Failure::AudioMissing, detail: None };
-        match self.store.recording(job.recording).await {
-            Ok(Some(recording)) if recording.erased_at.is_none() => {
-                Ok(self.settings.audio.join(recording.blob))
-            }
-            Ok(_) => Err(gone),
-            Err(error) => {
-                log(&error, "a recording cannot be looked up");
-                Err(Setback::Hindered(Hindrance::DatabaseDown))
-            }
-        }
-    }
-
-    /// Runs the recogniser on a blocking thread, and renews the lease meanwhile.
+    /// Runs the recogniser, and renews the lease meanwhile.
     async fn recognise(
         &self,
         job: &Job,
         lease: Lease,
-        audio: PathBuf,
         tools: Option<Tools>,
         signals: &Arc<Signals>,
     ) -> (Result<Heard, Setback>, Option<Tools>) {
-        let (store, workshop) = (self.store.clone(), self.settings.workshop.clone());
-        let (heard, settings, runtime) = (Arc::clone(signals), job.settings, Runtime::current());
-        let mut running = spawn_blocking(move || {
-            let mut tools = tools;
-            let task = Task {
-                audio: &audio,
-                settings,
-                kept: &|question: &Question| runtime.block_on(store.kept_windows(lease.job, question)),
-                keep: &|question: &Question, outcome: &Outcome| {
-                    let hold = runtime.block_on(store.keep_window(lease, question, outcome))?;
-                    heard.heed(hold);
-                    Ok(())
-                },
-                moved: &|health| {
-                    store.pulse().moved(lease.job, Mono::now());
-                    store.pulse().engine(health.clone());
-                },
-                signals: &heard,
-            };
-            let result = recognise(&workshop, &mut tools, &task, Mono::now);
-            (result, tools)
-        });
+        let mut running = pin!(self.run(job, lease, tools, signals));
         let mut beat = interval(RENEW_EVERY);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reached = signals.reached();
         loop {
             tokio::select! {
-                ended = &mut running => return ended.unwrap_or_else(|_| {
-                    tracing::error!(job.id = %job.id, "the recognition of job {} ended by a defect", job.id);
-                    let (hindrance, failure) = (Hindrance::EngineDown, Failure::Crashed);
-                    (Err(Setback::Again { hindrance, failure }), None)
-                }),
+                ended = &mut running => return ended,
                 () = self.stop.cancelled(), if !signals.stop.load(Ordering::Relaxed) => {
                     signals.stop.store(true, Ordering::Relaxed);
                 }
@@ -207,6 +167,64 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Gets the audio, then recognises it on a blocking thread.
+    async fn run(
+        &self,
+        job: &Job,
+        lease: Lease,
+        tools: Option<Tools>,
+        signals: &Arc<Signals>,
+    ) -> (Result<Heard, Setback>, Option<Tools>) {
+        let audio = match self.audio(job).await {
+            Ok(audio) => audio,
+            Err(setback) => return (Err(setback), tools),
+        };
+        let (store, workshop) = (self.store.clone(), self.settings.workshop.clone());
+        let (signals, settings, runtime) = (Arc::clone(signals), job.settings, Runtime::current());
+        let running = spawn_blocking(move || {
+            let mut tools = tools;
+            let task = Task {
+                audio: audio.path(),
+                settings,
+                kept: &|question: &Question| runtime.block_on(store.kept_windows(lease.job, question)),
+                keep: &|question: &Question, outcome: &Outcome| {
+                    signals.heed(runtime.block_on(store.keep_window(lease, question, outcome))?);
+                    Ok(())
+                },
+                moved: &|health| {
+                    store.pulse().moved(lease.job, Mono::now());
+                    store.pulse().engine(health.clone());
+                },
+                signals: &signals,
+            };
+            let result = recognise(&workshop, &mut tools, &task, Mono::now);
+            (result, tools)
+        });
+        running.await.unwrap_or_else(|_| {
+            tracing::error!(job.id = %job.id, "the recognition of job {} ended by a defect", job.id);
+            let (hindrance, failure) = (Hindrance::EngineDown, Failure::Crashed);
+            (Err(Setback::Again { hindrance, failure }), None)
+        })
+    }
+
+    /// Makes the audio of a job readable as a file.
+    async fn audio(&self, job: &Job) -> Result<Fetched, Setback> {
+        let gone = Setback::Hopeless { failure: Failure::AudioMissing, detail: None };
+        let recording = self.store.recording(job.recording).await.map_err(|error| {
+            log(&error, "a recording cannot be looked up");
+            Setback::Hindered(Hindrance::DatabaseDown)
+        })?;
+        let Some(recording) = recording.filter(|recording| recording.erased_at.is_none()) else {
+            return Err(gone);
+        };
+        let key: BlobKey = recording.blob.parse().map_err(|_| gone)?;
+        self.settings.blobs.fetch(&key, &self.settings.scratch).await.map_err(|error| {
+            let told: &dyn std::error::Error = &error;
+            tracing::error!(error = told, "the audio of a job cannot be read");
+            setback_of_blob(&error)
+        })
     }
 
     async fn renew(&self, lease: Lease, signals: &Signals) {
@@ -259,6 +277,23 @@ impl Node {
             }
             Setback::Stopped => self.store.release_job(lease, now).await,
         }
+    }
+}
+
+fn setback_of_blob(error: &BlobError) -> Setback {
+    let (hindrance, failure) = (Hindrance::AudioUnreachable, Failure::AudioMissing);
+    match error {
+        BlobError::Missing { .. } | BlobError::BadKey { .. } => Setback::Hopeless { failure, detail: None },
+        BlobError::Full { .. } => Setback::Hindered(Hindrance::StorageFull),
+        BlobError::StagedMissing { .. }
+        | BlobError::Unreachable { .. }
+        | BlobError::Refused { .. }
+        | BlobError::Damaged { .. }
+        | BlobError::Taken { .. }
+        | BlobError::Busy { .. }
+        | BlobError::OutOfRange { .. }
+        | BlobError::Settings { .. }
+        | BlobError::Io { .. } => Setback::Again { hindrance, failure },
     }
 }
 

@@ -363,6 +363,7 @@ impl Store {
         let meeting = tx.meeting_of_job(id).await?;
         tx.audit(on(Entry::done(actor, now, "job.cancel", id), meeting)).await?;
         tx.commit().await?;
+        self.notices.tell(id);
         Ok(cancelled)
     }
 
@@ -380,6 +381,7 @@ impl Store {
         let meeting = tx.meeting_of_job(id).await?;
         tx.audit(on(Entry::done(actor, now, "job.retry", id), meeting)).await?;
         tx.commit().await?;
+        self.notices.tell(id);
         Ok(true)
     }
 }

@@ -9,6 +9,7 @@ mod accounts;
 mod engine;
 mod export;
 mod formats;
+mod jobs;
 mod native;
 mod office;
 mod support;

@@ -72,6 +72,7 @@ impl Store {
         let server = Actor::server();
         tx.audit(on(Entry::done(&server, now, "job.done", lease.job).with(detail), meeting)).await?;
         tx.commit().await?;
+        meeting.into_iter().chain([lease.job]).for_each(|changed| self.notices.tell(changed));
         Ok(Some(Kept { version, is_first }))
     }
 }

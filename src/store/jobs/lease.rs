@@ -113,6 +113,7 @@ impl Store {
             break;
         }
         tx.commit().await?;
+        claimed.iter().for_each(|claimed: &Claimed| self.notices.tell(claimed.job.id));
         Ok(claimed)
     }
 
@@ -146,6 +147,7 @@ impl Store {
         tx.run(sql, values![lease.job, lease.token, until, reached.settled_ms, expected_ms]).await?;
         let hold = tx.hold(lease).await?;
         tx.commit().await?;
+        self.notices.tell(lease.job);
         Ok(hold)
     }
 
@@ -255,6 +257,7 @@ impl Store {
         }
         tx.write_leaving(lease.job, held.meeting, leaving, now).await?;
         tx.commit().await?;
+        self.notices.tell(lease.job);
         Ok(Hold::Held)
     }
 }
