@@ -143,7 +143,11 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-fn worker_settings(config: &Config, args: &Args, folder: &DataFolder) -> anyhow::Result<worker::Settings> {
+fn worker_settings(
+    config: &Config,
+    args: &Args,
+    (folder, blobs): (&DataFolder, &Blobs),
+) -> anyhow::Result<worker::Settings> {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(64) as u16);
     let threads = match config.recognition.threads {
         0 => cores,
@@ -161,7 +165,8 @@ fn worker_settings(config: &Config, args: &Args, folder: &DataFolder) -> anyhow:
         node: node(folder.path())?,
         workshop,
         jobs_at_once: u16::try_from(config.recognition.jobs_at_once).unwrap_or(1),
-        audio: folder.audio(),
+        blobs: blobs.clone(),
+        scratch: folder.uploads(),
     })
 }
 
