@@ -69,8 +69,8 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
         println!("最初の管理者の登録: {root}/setup#{}", setup_link(&store).await?);
     }
     let stop = CancellationToken::new();
-    let worker =
-        tokio::spawn(worker::run(store.clone(), worker_settings(config, args, &folder)?, stop.clone()));
+    let work = worker_settings(config, args, (&folder, &blobs))?;
+    let worker = tokio::spawn(worker::run(store.clone(), work, stop.clone()));
     let app = App::new(store.clone(), (blobs, folder.uploads()), settings(config), UnixMs::now);
     let tls = tls(config);
     let served =
