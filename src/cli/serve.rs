@@ -69,8 +69,11 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
         println!("最初の管理者の登録: {root}/setup#{}", setup_link(&store).await?);
     }
     let stop = CancellationToken::new();
-    let worker =
-        tokio::spawn(worker::run(store.clone(), worker_settings(config, args, &folder)?, stop.clone()));
+    let worker = tokio::spawn(worker::run(
+        store.clone(),
+        worker_settings(config, args, (&folder, &blobs))?,
+        stop.clone(),
+    ));
     let app = App::new(store.clone(), (blobs, folder.uploads()), settings(config), UnixMs::now);
     let tls = tls(config);
     let served =
@@ -143,7 +146,11 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-fn worker_settings(config: &Config, args: &Args, folder: &DataFolder) -> anyhow::Result<worker::Settings> {
+fn worker_settings(
+    config: &Config,
+    args: &Args,
+    (folder, blobs): (&DataFolder, &Blobs),
+) -> anyhow::Result<worker::Settings> {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(64) as u16);
     let threads = match config.recognition.threads {
         0 => cores,
@@ -161,7 +168,8 @@ fn worker_settings(config: &Config, args: &Args, folder: &DataFolder) -> anyhow:
         node: node(folder.path())?,
         workshop,
         jobs_at_once: u16::try_from(config.recognition.jobs_at_once).unwrap_or(1),
-        audio: folder.audio(),
+        blobs: blobs.clone(),
+        scratch: folder.uploads(),
     })
 }
 
