@@ -10,6 +10,7 @@ use gijiroku::http::{self, App, Settings, secret};
 use gijiroku::store::audit::Actor;
 use gijiroku::store::blobs::{self, Blobs};
 use gijiroku::store::folder::DataFolder;
+use gijiroku::store::staging::Staging;
 use gijiroku::store::users::{NewUser, Purpose, Role, User};
 use gijiroku::store::{Location, Store};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -73,7 +74,8 @@ impl Office {
         let hands = Arc::clone(&clock);
         let data = DataFolder::open(folder.path()).expect("nobody else works in a fresh folder");
         let blobs = Blobs::open(blobs::Settings::Local { folder: data.audio() }).await;
-        let kept = (blobs.expect("a fresh folder can hold audio"), data.uploads());
+        let staging = Staging::open(&data.uploads()).expect("a fresh folder can hold uploads");
+        let kept = (blobs.expect("a fresh folder can hold audio"), staging);
         let clock_of_app = move || UnixMs::from_ms(hands.load(Ordering::SeqCst));
         let app = App::new(store.clone(), kept, settings, clock_of_app);
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
