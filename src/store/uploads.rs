@@ -162,9 +162,10 @@ macro_rules! select_upload {
 }
 
 const UPLOAD: &str = select_upload!("WHERE id = $1");
-/// A recording counts until its audio is erased; an upload that rests counts as much as it holds.
+/// A recording counts until its audio is erased, the sample never; an upload that rests counts as much as it holds.
 const USED: &str = "SELECT (SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM recordings \
-     WHERE user_id = $1 AND erased_at IS NULL) + \
+     WHERE user_id = $1 AND erased_at IS NULL AND NOT EXISTS \
+     (SELECT 1 FROM meetings m WHERE m.id = meeting_id AND m.sample = 1)) + \
      (SELECT CAST(COALESCE(SUM(CASE WHEN touched_at > $2 THEN bytes_total ELSE bytes_stored END), 0) AS BIGINT) \
      FROM uploads WHERE user_id = $1 AND state IN ('receiving', 'at_once', 'sealing'))";
 
