@@ -14,6 +14,7 @@ use super::files;
 use crate::clock::UnixMs;
 use crate::config::{Config, Weight};
 use crate::http::serve::Tls;
+use crate::http::uploads::Uploads;
 use crate::http::{self, App, Settings, secret, session};
 use crate::jobs::recognise::Workshop;
 use crate::jobs::worker;
@@ -21,6 +22,7 @@ use crate::speech::engine::Patience;
 use crate::store::audit::Actor;
 use crate::store::blobs::Blobs;
 use crate::store::folder::DataFolder;
+use crate::store::staging::Staging;
 use crate::store::users::Purpose;
 use crate::store::{Location, Store};
 
@@ -71,10 +73,11 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let work = worker_settings(config, args, (&folder, &blobs))?;
     let worker = tokio::spawn(worker::run(store.clone(), work, stop.clone()));
-    let app = App::new(store.clone(), (blobs, folder.uploads()), settings(config), UnixMs::now);
+    let staging = Staging::open(&folder.uploads()).context("取込のフォルダーを開けません")?;
+    let app = Arc::new(App::new(store.clone(), (blobs, staging), settings(config), UnixMs::now));
+    tokio::spawn(http::uploads::resume(Arc::clone(&app)));
     let tls = tls(config);
-    let served =
-        http::serve::serve(listeners, tls.as_ref(), http::router(Arc::new(app)), wish_to_stop()?).await;
+    let served = http::serve::serve(listeners, tls.as_ref(), http::router(app), wish_to_stop()?).await;
     stop.cancel();
     worker.await?;
     store.close().await;
@@ -140,6 +143,19 @@ fn settings(config: &Config) -> Settings {
         lockout_failures: accounts.lockout_failures,
         lockout: Duration::from_secs(u64::from(accounts.lockout_minutes) * 60),
         trusted_proxies: config.server.trusted_proxies.clone(),
+        uploads: uploads(config),
+    }
+}
+
+fn uploads(config: &Config) -> Uploads {
+    let uploads = &config.uploads;
+    Uploads {
+        bytes_max: uploads.bytes_max,
+        hours_max: uploads.hours_max,
+        per_user_bytes_max: uploads.per_user_bytes_max,
+        unfinished: Duration::from_secs(u64::from(uploads.unfinished_days) * 24 * 3600),
+        disk_free_bytes_min: uploads.disk_free_bytes_min,
+        ..Uploads::default()
     }
 }
 

@@ -9,7 +9,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::tus::TusError;
 use crate::store::StoreError;
+use crate::store::blobs::BlobError;
+use crate::store::uploads::SealError;
 
 /// A refusal, as RFC 9457 describes it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -156,6 +159,50 @@ codes! {
     /// The job has not failed and was not cancelled.
     JobNotEnded = (409, "job_not_ended", "G-2004",
         "やり直せるのは、失敗した処理と取り消した処理です。", "Only a failed or cancelled job can be retried.");
+    /// The client speaks another version of the upload protocol.
+    TusVersion = (412, "tus_version", "G-2101",
+        "送信側のソフトの版が合いません。何も保存していません。画面を再読み込みしてください。",
+        "Another version of the upload protocol; nothing was stored.");
+    /// The part does not begin where the upload is.
+    UploadOffset = (409, "upload_offset", "G-2102",
+        "取込の続きの位置が合いません。届いた分は保存されています。続きから送り直してください。",
+        "The part does not begin where the upload is; ask for the offset.");
+    /// Another request writes the upload.
+    UploadLocked = (423, "upload_locked", "G-2103",
+        "この取込は別の接続が続けています。届いた分は保存されています。少し待ってから再開してください。",
+        "Another request is writing this upload. Try again soon.");
+    /// The upload was given up.
+    UploadRemoved = (410, "upload_removed", "G-2104",
+        "この取込は取り消されています。もう一度はじめから取り込んでください。",
+        "This upload was given up. Begin again.");
+    /// The upload is whole.
+    UploadWhole = (409, "upload_whole", "G-2105",
+        "この取込は終わっていて、録音は保存されています。削除は会議の画面から行ってください。",
+        "This upload is whole; its recording is kept.");
+    /// The bytes are not what was hashed.
+    ChecksumMismatch = (460, "checksum_mismatch", "G-2106",
+        "通信の途中で内容が変わりました。この部分は保存していません。自動で送り直してください。",
+        "The bytes do not match their checksum; this part was dropped.");
+    /// The file is longer than allowed.
+    UploadTooLarge = (413, "upload_too_large", "G-2107",
+        "ファイルが上限を超えています。超えた分は保存していません。分割するか、音声だけの形式にしてください。",
+        "The file is larger than allowed.");
+    /// The person holds as much as they may.
+    QuotaReached = (413, "quota_reached", "G-2108",
+        "置ける録音の合計を超えるため、取込を始めていません。不要な録音か途中の取込を削除してください。",
+        "Your storage is used up; nothing was stored.");
+    /// The connection said nothing for a long time.
+    UploadStalled = (408, "upload_stalled", "G-2109",
+        "通信が途切れました。届いた分は保存されています。続きから再開できます。",
+        "The connection stalled; what arrived is stored.");
+    /// The audio was erased by the rules of retention.
+    AudioErased = (410, "audio_erased", "G-2110",
+        "この録音の音声は、保存期間の終了などにより消去されています。議事録は残っています。",
+        "The audio was erased; the minutes remain.");
+    /// No byte of the file is in the range.
+    RangeUnsatisfiable = (416, "range_unsatisfiable", "G-2111",
+        "録音の長さを超える位置が指定されました。再読み込みしてください。",
+        "The range is outside of the file.");
     /// The disk is full.
     StorageFull = (507, "storage_full", "G-3001",
         "サーバーの空き容量が足りません。保存済みの内容は失われていません。情報担当へ連絡してください。",
@@ -237,6 +284,52 @@ impl From<StoreError> for Problem {
         tracing::error!(error, "the store failed");
         let problem = Self::new(code);
         if code == Code::Unavailable { problem.retry_after(2) } else { problem }
+    }
+}
+
+impl From<BlobError> for Problem {
+    fn from(error: BlobError) -> Self {
+        let code = match &error {
+            BlobError::Full { .. } => Code::StorageFull,
+            BlobError::Unreachable { .. } | BlobError::Busy { .. } | BlobError::Refused { .. } => {
+                Code::Unavailable
+            }
+            BlobError::OutOfRange { .. } => Code::RangeUnsatisfiable,
+            BlobError::Missing { .. }
+            | BlobError::StagedMissing { .. }
+            | BlobError::Damaged { .. }
+            | BlobError::Taken { .. } => Code::Damaged,
+            BlobError::BadKey { .. } | BlobError::Settings { .. } | BlobError::Io { .. } => Code::Internal,
+        };
+        let error: &dyn std::error::Error = &error;
+        tracing::error!(error, "the store of audio failed");
+        let problem = Self::new(code);
+        if code == Code::Unavailable { problem.retry_after(2) } else { problem }
+    }
+}
+
+impl From<SealError> for Problem {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::Store(error) => error.into(),
+            SealError::Blob(error) => error.into(),
+        }
+    }
+}
+
+impl From<TusError> for Problem {
+    fn from(error: TusError) -> Self {
+        let code = match &error {
+            TusError::OtherVersion { .. } => Code::TusVersion,
+            TusError::Missing { .. }
+            | TusError::Malformed { .. }
+            | TusError::DeferredLength
+            | TusError::OtherChecksum { .. } => Code::Malformed,
+            TusError::TooLarge { .. } | TusError::PastEnd { .. } => Code::UploadTooLarge,
+            TusError::OtherMediaType { .. } => Code::UnsupportedMedia,
+            TusError::OffsetMismatch { .. } => Code::UploadOffset,
+        };
+        Self::new(code).about(error)
     }
 }
 

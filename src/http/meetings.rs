@@ -17,7 +17,7 @@ use crate::store::sessions::Scope;
 use crate::store::users::Role;
 
 /// Longest title.
-const TITLE_CHARS_MAX: usize = 200;
+pub(super) const TITLE_CHARS_MAX: usize = 200;
 /// Most members of a meeting.
 const MEMBERS_MAX: usize = 500;
 /// Most meetings on one page of a list.
@@ -27,16 +27,16 @@ const PAGE_MAX: u32 = 200;
 #[derive(Deserialize, ToSchema)]
 pub struct MeetingInput {
     /// 会議名, 1 to 200 characters
-    title: String,
+    pub(super) title: String,
     /// 部署; the own one if absent
-    department: Option<Id>,
+    pub(super) department: Option<Id>,
     /// 機密区分; 庁内限り if absent
-    sensitivity: Option<Sensitivity>,
+    pub(super) sensitivity: Option<Sensitivity>,
     /// 開催日, as `2026-11-22`
     #[serde(default)]
-    held_on: String,
+    pub(super) held_on: String,
     /// The template to begin with.
-    template: Option<Id>,
+    pub(super) template: Option<Id>,
 }
 
 /// What may be changed about a meeting; what is absent stays.
@@ -131,22 +131,7 @@ pub async fn create(
     Body(input): Body<MeetingInput>,
 ) -> Result<(StatusCode, Json<MeetingView>), Problem> {
     caller.require_scope(Scope::Write)?;
-    if caller.user.role == Role::Auditor {
-        return Err(Code::NotAllowed.into());
-    }
-    let department = input.department.unwrap_or(caller.user.department);
-    if department != caller.user.department && caller.user.role != Role::Administrator {
-        return Err(Problem::new(Code::NotAllowed).about("department"));
-    }
-    let new = NewMeeting {
-        title: checked_title(&input.title)?,
-        department,
-        owner: caller.user.id,
-        sensitivity: input.sensitivity.unwrap_or(Sensitivity::Internal),
-        held_on: checked_date(&input.held_on)?,
-        template: input.template,
-        sample: false,
-    };
+    let new = checked_new(&app, &caller, input).await?;
     let meeting = app.store.add_meeting(&new, &caller.actor, app.now()).await?;
     Ok((StatusCode::CREATED, Json(view(meeting, Standing::Manage))))
 }
@@ -281,6 +266,35 @@ pub async fn set_members(
     }
     app.store.set_members(id, &members, &caller.actor, app.now()).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a meeting that the caller may make.
+pub(super) async fn checked_new(
+    app: &Shared,
+    caller: &Caller,
+    input: MeetingInput,
+) -> Result<NewMeeting, Problem> {
+    if caller.user.role == Role::Auditor {
+        return Err(Code::NotAllowed.into());
+    }
+    let department = input.department.unwrap_or(caller.user.department);
+    if department != caller.user.department {
+        if caller.user.role != Role::Administrator {
+            return Err(Problem::new(Code::NotAllowed).about("department"));
+        }
+        if !app.store.departments().await?.iter().any(|known| known.id == department) {
+            return Err(Problem::new(Code::Invalid).about("department"));
+        }
+    }
+    Ok(NewMeeting {
+        title: checked_title(&input.title)?,
+        department,
+        owner: caller.user.id,
+        sensitivity: input.sensitivity.unwrap_or(Sensitivity::Internal),
+        held_on: checked_date(&input.held_on)?,
+        template: input.template,
+        sample: false,
+    })
 }
 
 fn checked_title(title: &str) -> Result<String, Problem> {

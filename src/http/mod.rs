@@ -19,6 +19,7 @@ pub mod minutes;
 pub mod openapi;
 pub mod outlook;
 pub mod people;
+pub mod recordings;
 pub mod rendered;
 pub mod search;
 pub mod secret;
@@ -26,9 +27,9 @@ pub mod serve;
 pub mod session;
 pub mod setbacks;
 pub mod tus;
+pub mod uploads;
 pub mod web;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderName;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -45,6 +47,7 @@ use utoipa_axum::routes;
 use crate::clock::UnixMs;
 use crate::store::Store;
 use crate::store::blobs::Blobs;
+use crate::store::staging::Staging;
 
 /// Longest body of a request that carries no recording.
 const BODY_BYTES_MAX: usize = 12 << 20;
@@ -66,6 +69,8 @@ pub struct Settings {
     pub lockout: Duration,
     /// Proxies whose word about the client's address is believed.
     pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// How much may be uploaded.
+    pub uploads: uploads::Uploads,
 }
 
 impl Default for Settings {
@@ -78,6 +83,7 @@ impl Default for Settings {
             lockout_failures: 5,
             lockout: Duration::from_secs(15 * 60),
             trusted_proxies: Vec::new(),
+            uploads: uploads::Uploads::default(),
         }
     }
 }
@@ -88,8 +94,8 @@ pub struct App {
     pub store: Store,
     /// Where audio is kept.
     pub blobs: Blobs,
-    /// The folder in which files grow until they are whole.
-    pub staging: PathBuf,
+    /// Where uploads grow until they are whole.
+    pub staging: Staging,
     /// What an administrator set.
     pub settings: Settings,
     /// The calendar's clock.
@@ -101,10 +107,10 @@ pub struct App {
 }
 
 impl App {
-    /// Makes a service on a store, with audio in `blobs` and unfinished files in the folder `staging`.
+    /// Makes a service on a store, with audio in `blobs` and unfinished files in `staging`.
     pub fn new(
         store: Store,
-        (blobs, staging): (Blobs, PathBuf),
+        (blobs, staging): (Blobs, Staging),
         settings: Settings,
         clock: impl Fn() -> UnixMs + Send + Sync + 'static,
     ) -> Self {
@@ -152,6 +158,16 @@ pub fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(jobs::read, jobs::cancel))
         .routes(routes!(jobs::retry))
         .routes(routes!(jobs::events))
+        .merge(uploads::routes())
+        .merge(recordings::routes())
+}
+
+/// Recordings are compressed already, and a browser jumps around in them by their bytes.
+fn worth_compressing() -> impl Predicate {
+    DefaultPredicate::new()
+        .and(NotForContentType::const_new("audio/"))
+        .and(NotForContentType::const_new("video/"))
+        .and(NotForContentType::const_new("application/octet-stream"))
 }
 
 /// Makes the whole service.
@@ -163,7 +179,7 @@ pub fn router(app: Shared) -> Router {
         .merge(document)
         .fallback(web::page)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(worth_compressing()))
         .layer(SetResponseHeaderLayer::if_not_present(
             HeaderName::from_static("x-content-type-options"),
             axum::http::HeaderValue::from_static("nosniff"),

@@ -109,7 +109,8 @@ pub async fn setup(
         password_expired: false,
     };
     let user = app.store.add_user(&new, &stranger, now).await?;
-    if let Err(error) = app.store.add_sample((&app.blobs, &app.staging), &user, &stranger, now).await {
+    if let Err(error) = app.store.add_sample((&app.blobs, app.staging.folder()), &user, &stranger, now).await
+    {
         let error: &dyn std::error::Error = &error;
         tracing::warn!(error, "the sample meeting could not be made; everything else works");
     }

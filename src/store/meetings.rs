@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::audit::{Actor, Entry};
-use super::dialect::{Row, values};
+use super::dialect::{Row, Tx, values};
 use super::users::Role;
 use super::{Id, Store, StoreError};
 use crate::clock::UnixMs;
@@ -159,17 +159,16 @@ impl Meeting {
     }
 }
 
-impl Store {
-    /// Makes a meeting.
-    pub async fn add_meeting(
-        &self,
+impl Tx {
+    /// Makes a meeting and returns its name.
+    pub(super) async fn add_meeting(
+        &mut self,
         new: &NewMeeting,
         actor: &Actor,
         now: UnixMs,
-    ) -> Result<Meeting, StoreError> {
+    ) -> Result<Id, StoreError> {
         let id = Id::new();
-        let mut tx = self.write().await?;
-        tx.run(
+        self.run(
             "INSERT INTO meetings (id, title, department_id, owner_id, sensitivity, state, held_on, template_id, \
              created_at, updated_at, sample) VALUES ($1, $2, $3, $4, $5, 'drafting', $6, $7, $8, $8, $9)",
             values![
@@ -185,9 +184,23 @@ impl Store {
             ],
         )
         .await?;
-        tx.index_title(id, &new.title).await?;
+        self.index_title(id, &new.title).await?;
         let detail = serde_json::json!({ "sensitivity": new.sensitivity, "department": new.department });
-        tx.audit(Entry::done(actor, now, "meeting.create", id).on(id).with(detail)).await?;
+        self.audit(Entry::done(actor, now, "meeting.create", id).on(id).with(detail)).await?;
+        Ok(id)
+    }
+}
+
+impl Store {
+    /// Makes a meeting.
+    pub async fn add_meeting(
+        &self,
+        new: &NewMeeting,
+        actor: &Actor,
+        now: UnixMs,
+    ) -> Result<Meeting, StoreError> {
+        let mut tx = self.write().await?;
+        let id = tx.add_meeting(new, actor, now).await?;
         tx.commit().await?;
         self.meeting(id)
             .await?

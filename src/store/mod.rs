@@ -20,7 +20,9 @@ pub mod recordings;
 pub mod sample;
 pub mod search;
 pub mod sessions;
+pub mod staging;
 pub mod transcripts;
+pub mod uploads;
 pub mod users;
 pub mod windows;
 
@@ -116,7 +118,10 @@ pub enum StoreError {
 impl StoreError {
     fn io(path: &Path, source: std::io::Error) -> Self {
         match source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
+            // ENOSPC, EDQUOT and EFBIG: with more room the same write succeeds.
+            std::io::ErrorKind::StorageFull
+            | std::io::ErrorKind::QuotaExceeded
+            | std::io::ErrorKind::FileTooLarge => Self::Full,
             _ => Self::Io { path: path.to_owned(), source },
         }
     }

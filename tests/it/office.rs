@@ -10,6 +10,7 @@ use gijiroku::http::{self, App, Settings, secret};
 use gijiroku::store::audit::Actor;
 use gijiroku::store::blobs::{self, Blobs};
 use gijiroku::store::folder::DataFolder;
+use gijiroku::store::staging::Staging;
 use gijiroku::store::users::{NewUser, Purpose, Role, User};
 use gijiroku::store::{Location, Store};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -27,7 +28,7 @@ pub struct Office {
     /// Its data folder.
     pub folder: tempfile::TempDir,
     clock: Arc<AtomicI64>,
-    _server: tokio::task::JoinHandle<()>,
+    server: tokio::task::JoinHandle<()>,
 }
 
 /// Somebody at a browser or with a token.
@@ -73,17 +74,28 @@ impl Office {
         let hands = Arc::clone(&clock);
         let data = DataFolder::open(folder.path()).expect("nobody else works in a fresh folder");
         let blobs = Blobs::open(blobs::Settings::Local { folder: data.audio() }).await;
-        let kept = (blobs.expect("a fresh folder can hold audio"), data.uploads());
+        let staging = Staging::open(&data.uploads()).expect("a fresh folder can hold uploads");
+        let kept = (blobs.expect("a fresh folder can hold audio"), staging);
         let clock_of_app = move || UnixMs::from_ms(hands.load(Ordering::SeqCst));
         let app = App::new(store.clone(), kept, settings, clock_of_app);
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let router = http::router(Arc::new(app));
+        let app = Arc::new(app);
+        http::uploads::resume(Arc::clone(&app)).await;
+        let router = http::router(app);
         let server = tokio::spawn(async move {
             let served = http::serve::serve(vec![listener], None, router, std::future::pending()).await;
             served.expect("the server listens");
         });
-        Self { store, address, folder, clock, _server: server }
+        Self { store, address, folder, clock, server }
+    }
+
+    /// Ends the server without a word and starts another one on the same folder.
+    pub async fn restart(self, settings: Settings) -> Self {
+        self.server.abort();
+        self.store.close().await;
+        let location = Location::File(self.folder.path().join("gijiroku.sqlite"));
+        Self::open_at(self.folder, &location, settings).await
     }
 
     /// Returns the time in the office.
@@ -99,16 +111,7 @@ impl Office {
 
     /// Returns somebody who is not signed in.
     pub fn stranger(&self) -> Person {
-        // The client's TLS wants to know whose arithmetic it uses; the server chooses the same.
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let client = reqwest::Client::builder().cookie_store(true).no_proxy().build();
-        Person {
-            user: None,
-            client: client.expect("a client needs nothing"),
-            csrf: None,
-            token: None,
-            root: format!("http://{}", self.address),
-        }
+        Person::at(format!("http://{}", self.address))
     }
 
     /// Signs in the first administrator of a new office, by the setup link.
@@ -119,12 +122,7 @@ impl Office {
         let link = self.store.add_link(&digest, Purpose::Setup, None, expires_at, &server, now);
         link.await.expect("a link can be made");
         let mut person = self.stranger();
-        let body = json!({
-            "secret": secret, "department": "総務課", "login": "admin", "name": "管理 太郎", "password": PASSWORD
-        });
-        let answer = person.post("/v1/setup", body).await;
-        assert_eq!(answer.status, 201, "{:?}", answer.json);
-        person.signed_in(&answer).await;
+        person.set_up(&secret).await;
         person
     }
 
@@ -154,6 +152,25 @@ impl Office {
 }
 
 impl Person {
+    /// Returns somebody who is not signed in, before a server.
+    pub fn at(root: String) -> Self {
+        // The client's TLS wants to know whose arithmetic it uses; the server chooses the same.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let client = reqwest::Client::builder().cookie_store(true).no_proxy().build();
+        let client = client.expect("a client needs nothing");
+        Self { user: None, client, csrf: None, token: None, root }
+    }
+
+    /// Becomes the first administrator, by the secret of the setup link.
+    pub async fn set_up(&mut self, secret: &str) {
+        let body = json!({
+            "secret": secret, "department": "総務課", "login": "admin", "name": "管理 太郎", "password": PASSWORD
+        });
+        let answer = self.post("/v1/setup", body).await;
+        assert_eq!(answer.status, 201, "{:?}", answer.json);
+        self.signed_in(&answer).await;
+    }
+
     /// Signs in.
     pub async fn sign_in(&mut self, login: &str, password: &str) -> Answer {
         let answer = self.post("/v1/session", json!({ "login": login, "password": password })).await;

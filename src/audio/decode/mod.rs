@@ -17,6 +17,7 @@ mod caf;
 mod error;
 mod feed;
 mod losses;
+mod media;
 mod mp4;
 mod open;
 mod pending;
@@ -29,6 +30,7 @@ mod timeline;
 
 pub use error::DecodeError;
 pub use losses::Loss;
+pub use media::media_type;
 pub use source::Source;
 
 use symphonia::core::codecs::audio::AudioDecoder;

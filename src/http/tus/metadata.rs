@@ -33,26 +33,33 @@ impl Metadata {
         if value.len() > HEADER_BYTES_MAX {
             return Err(malformed("is too long"));
         }
-        let mut pairs = BTreeMap::new();
+        let mut pairs = Self::default();
         for pair in value.split(',').map(str::trim).filter(|_| !value.trim().is_empty()) {
             let (key, encoded) = pair.split_once(' ').unwrap_or((pair, ""));
-            if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.bytes().all(|byte| byte.is_ascii_graphic())
-            {
-                return Err(malformed("has a key that is none"));
-            }
             let bytes = STANDARD.decode(encoded).map_err(|_| malformed("has a value that is not base64"))?;
             if bytes.len() > VALUE_BYTES_MAX {
                 return Err(malformed("has a value that is too long"));
             }
             let text = String::from_utf8(bytes).map_err(|_| malformed("has a value that is not UTF-8"))?;
-            if pairs.insert(key.to_owned(), text).is_some() {
-                return Err(malformed("has a key twice"));
-            }
-            if pairs.len() > PAIRS_MAX {
-                return Err(malformed("has too many pairs"));
-            }
+            pairs.insert(key, text).map_err(malformed)?;
         }
-        Ok(Self(pairs))
+        Ok(pairs)
+    }
+
+    /// Adds a pair that came in another way than by the header, within the same limits.
+    ///
+    /// Errors: what is wrong with it, as the end of a sentence about the whole.
+    pub fn insert(&mut self, key: &str, value: String) -> Result<(), &'static str> {
+        if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("has a key that is none");
+        }
+        if value.len() > VALUE_BYTES_MAX {
+            return Err("has a value that is too long");
+        }
+        if self.0.insert(key.to_owned(), value).is_some() {
+            return Err("has a key twice");
+        }
+        if self.0.len() > PAIRS_MAX { Err("has too many pairs") } else { Ok(()) }
     }
 
     /// Returns one value.

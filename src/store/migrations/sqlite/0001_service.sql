@@ -118,14 +118,17 @@ CREATE TABLE uploads (
     bytes_total INTEGER NOT NULL,
     bytes_stored INTEGER NOT NULL,
     file_name TEXT NOT NULL,
-    mime TEXT NOT NULL,
+    -- Upload-Metadata as it came: a client that resumes gets it back.
     metadata TEXT NOT NULL,
+    -- What becomes of it when it is whole.
+    plan TEXT NOT NULL,
     state TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     touched_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX uploads_user ON uploads (user_id, state);
+CREATE INDEX uploads_state ON uploads (state);
 
 CREATE TABLE recordings (
     id TEXT PRIMARY KEY,

@@ -1,0 +1,129 @@
+//! Recordings: brought in one request, played, downloaded, and by whom.
+
+use gijiroku::http::Settings;
+use gijiroku::http::uploads::Uploads;
+use gijiroku::store::users::Role;
+use reqwest::Method;
+use reqwest::multipart::{Form, Part};
+use serde_json::{Value, json};
+
+use crate::office::{Answer, Office, Person};
+use crate::uploads::{header, noise, sha256};
+
+fn wav(bytes: usize) -> Vec<u8> {
+    let mut sound = b"RIFF\xFF\xFF\xFF\xFFWAVEfmt ".to_vec();
+    sound.extend_from_slice(&noise(bytes));
+    sound
+}
+
+async fn bring(person: &Person, fields: &[(&'static str, &str)], name: &str, sound: Vec<u8>) -> Answer {
+    let form = fields.iter().fold(Form::new(), |form, (key, value)| form.text(*key, (*value).to_owned()));
+    let form = form.part("file", Part::bytes(sound).file_name(name.to_owned()));
+    person.send(person.request(Method::POST, "/v1/recordings").multipart(form)).await
+}
+
+fn path(recorded: &Value) -> String {
+    format!("/v1/recordings/{}/audio", recorded["recording"].as_str().expect("it has a name"))
+}
+
+#[tokio::test]
+async fn a_script_brings_a_recording_in_one_request() {
+    let office = Office::open().await;
+    let person = office.administrator().await;
+    let sound = wav(3_000_000);
+    let answer = bring(&person, &[("title", "委員会")], "../../etc/passwd\\会議.wav", sound.clone()).await;
+    assert_eq!((answer.status.as_u16(), &answer.json["sha256"]), (201, &json!(sha256(&sound))));
+    assert!(answer.json["job"].is_string());
+    let meeting = format!("/v1/meetings/{}", answer.json["meeting"].as_str().expect("it has a name"));
+    assert_eq!(person.get(&meeting).await.json["title"], "委員会");
+    let listed = person.get(&format!("{meeting}/recordings")).await.json;
+    assert_eq!(
+        (listed[0]["file_name"].as_str(), listed[0]["mime"].as_str()),
+        (Some("会議.wav"), Some("audio/wav"))
+    );
+    let again = [("meeting", answer.json["meeting"].as_str().expect("it has a name"))];
+    assert_eq!(bring(&person, &again, "b.wav", wav(10)).await.status, 201);
+    assert_eq!(person.get(&format!("{meeting}/recordings")).await.json.as_array().map(Vec::len), Some(2));
+}
+
+#[tokio::test]
+async fn a_form_that_is_none_leaves_nothing_behind() {
+    let limits = Uploads { bytes_max: 200_000, per_user_bytes_max: 150_000, ..Uploads::default() };
+    let office = Office::open_with(Settings { uploads: limits, ..Settings::default() }).await;
+    let person = office.administrator().await;
+    let post = || person.request(Method::POST, "/v1/recordings");
+    let file = || Part::bytes(noise(10)).file_name("a.wav");
+    let cases = [
+        (post().multipart(Form::new().text("title", "x")), 422),
+        (post().multipart(Form::new().part("file", file()).text("title", "x")), 422),
+        (post().multipart(Form::new().part("file", Part::bytes(Vec::new()).file_name("a.wav"))), 422),
+        (post().multipart(Form::new().text("meeting", "x").part("file", file())), 422),
+        (post().multipart(Form::new().text("preset", "x").part("file", file())), 422),
+        (post().multipart(Form::new().part("file", Part::bytes(noise(160_000)))), 413),
+        (post().body("no form"), 400),
+    ];
+    for (number, (request, status)) in cases.into_iter().enumerate() {
+        let answer = person.send(request).await;
+        assert_eq!(answer.status, status, "case {number}: {:?}", answer.json);
+    }
+    assert_eq!(person.get("/v1/uploads").await.json["uploads"], json!([]));
+    let left = std::fs::read_dir(office.folder.path().join("uploads")).expect("it is there").count();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_player_jumps_around_in_a_recording() {
+    let office = Office::open().await;
+    let person = office.administrator().await;
+    let sound = wav(100_000);
+    let recorded = bring(&person, &[], "会議 1.wav", sound.clone()).await.json;
+    let (path, total) = (path(&recorded), sound.len());
+    let whole = person.get(&path).await;
+    assert_eq!((whole.status.as_u16(), &whole.bytes), (200, &sound));
+    assert_eq!(header(&whole, "content-type"), "audio/wav");
+    assert_eq!(header(&whole, "content-length"), total.to_string());
+    assert_eq!(header(&whole, "accept-ranges"), "bytes");
+    assert_eq!(header(&whole, "cache-control"), "private, no-store");
+    assert_eq!(header(&whole, "x-content-type-options"), "nosniff");
+    let etag = header(&whole, "etag").to_owned();
+    let ranged = |range: &str| person.request(Method::GET, &path).header("Range", range);
+    let cases = [("bytes=10-19", 10..20), ("bytes=-5", total - 5..total), ("bytes=99990-", 99_990..total)];
+    for (range, expected) in cases {
+        let answer = person.send(ranged(range).header("If-Range", &etag)).await;
+        assert_eq!((answer.status.as_u16(), &answer.bytes[..]), (206, &sound[expected.clone()]));
+        let told = format!("bytes {}-{}/{total}", expected.start, expected.end - 1);
+        assert_eq!(header(&answer, "content-range"), told);
+    }
+    let outside = person.send(ranged("bytes=200000-")).await;
+    assert_eq!(
+        (outside.status.as_u16(), header(&outside, "content-range")),
+        (416, &*format!("bytes */{total}"))
+    );
+    assert_eq!(person.send(ranged("bytes=1-2").header("If-Range", "\"other\"")).await.status, 200);
+    let kept = person.get(&format!("{path}?download=true")).await;
+    assert_eq!(
+        header(&kept, "content-disposition"),
+        "attachment; filename=\"__ 1.wav\"; filename*=UTF-8''%E4%BC%9A%E8%AD%B0%201.wav"
+    );
+}
+
+#[tokio::test]
+async fn who_hears_a_recording_is_written_down_once_and_who_may_not_hears_nothing() {
+    let office = Office::open().await;
+    let administrator = office.administrator().await;
+    let owner = office.person("owner", Role::Staff, administrator.department()).await;
+    let colleague = office.person("colleague", Role::Staff, administrator.department()).await;
+    let fields = [("title", "人事"), ("sensitivity", "restricted")];
+    let recorded = bring(&owner, &fields, "a.wav", wav(1_000)).await.json;
+    let path = path(&recorded);
+    assert_eq!(colleague.get(&path).await.status, 404);
+    assert_eq!(administrator.get(&path).await.status, 403);
+    assert_eq!(office.stranger().get(&path).await.status, 401);
+    for range in ["bytes=0-9", "bytes=10-19", "bytes=20-"] {
+        assert_eq!(owner.send(owner.request(Method::GET, &path).header("Range", range)).await.status, 206);
+    }
+    let lines = office.store.audit_lines(0, 1_000, None).await.expect("the log can be read");
+    let played = lines.iter().filter(|line| line.event == "recording.play").count();
+    assert_eq!(played, 1);
+    assert!(lines.iter().any(|line| line.event == "recording.create" && line.meeting.is_some()));
+}
