@@ -13,7 +13,9 @@ pub mod access;
 pub mod auth;
 pub mod error;
 pub mod health;
+pub mod import;
 pub mod jobs;
+pub mod limits;
 pub mod meetings;
 pub mod minutes;
 pub mod openapi;
@@ -25,6 +27,8 @@ pub mod secret;
 pub mod serve;
 pub mod session;
 pub mod setbacks;
+pub mod tokens;
+pub mod transfers;
 pub mod tus;
 pub mod web;
 
@@ -66,6 +70,8 @@ pub struct Settings {
     pub lockout: Duration,
     /// Proxies whose word about the client's address is believed.
     pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// How often something may be asked.
+    pub rates: limits::Rates,
 }
 
 impl Default for Settings {
@@ -78,6 +84,7 @@ impl Default for Settings {
             lockout_failures: 5,
             lockout: Duration::from_secs(15 * 60),
             trusted_proxies: Vec::new(),
+            rates: limits::Rates::default(),
         }
     }
 }
@@ -96,6 +103,8 @@ pub struct App {
     pub clock: Box<dyn Fn() -> UnixMs + Send + Sync>,
     /// The shop where passwords are hashed, a few at a time.
     pub hasher: secret::Hasher,
+    /// What was asked lately.
+    pub limits: limits::Limits,
     /// Minutes as they cross the wire.
     pub rendered: rendered::Cached,
 }
@@ -109,7 +118,9 @@ impl App {
         clock: impl Fn() -> UnixMs + Send + Sync + 'static,
     ) -> Self {
         let hasher = secret::Hasher::default();
-        Self { store, blobs, staging, settings, clock: Box::new(clock), hasher, rendered: rendered::cache() }
+        let limits = limits::Limits::new(&settings.rates);
+        let rendered = rendered::cache();
+        Self { store, blobs, staging, settings, clock: Box::new(clock), hasher, limits, rendered }
     }
 
     /// Reads the calendar's clock.
@@ -134,6 +145,12 @@ pub fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(people::users, people::add_user))
         .routes(routes!(people::change_user))
         .routes(routes!(people::password_link))
+        .routes(routes!(transfers::import_people))
+        .routes(routes!(transfers::export_people))
+        .routes(routes!(transfers::transfers))
+        .routes(routes!(transfers::cancel))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
         .routes(routes!(meetings::list, meetings::create))
         .routes(routes!(meetings::read, meetings::change, meetings::discard))
         .routes(routes!(meetings::restore))

@@ -11,6 +11,7 @@ pub mod blobs;
 mod dialect;
 pub mod folder;
 pub mod jobs;
+mod links;
 pub mod meetings;
 pub mod minutes;
 pub mod models;
@@ -21,6 +22,7 @@ pub mod sample;
 pub mod search;
 pub mod sessions;
 pub mod transcripts;
+pub mod transfers;
 pub mod users;
 pub mod windows;
 
