@@ -3,9 +3,11 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{Caller, Path, Query};
@@ -78,7 +80,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::Store(error) => error.into(),
             Refusal::Faults(faults) => {
-                let facts = serde_json::json!({ "lines": faults.told, "count": faults.count });
+                let facts = json!({ "lines": faults.told, "count": faults.count });
                 Self::new(Code::PeopleFaulty).about(format!("誤り {} 件", faults.count)).with(facts)
             }
         }
@@ -97,15 +99,15 @@ pub async fn import_people(
     caller: Caller,
     Query(query): Query<ImportQuery>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ImportAnswer>, Problem> {
     caller.require(&ADMINISTRATORS)?;
     if !is_csv(&headers) {
         return Err(Problem::new(Code::UnsupportedMedia).about("Content-Type: text/csv"));
     }
-    if body.len() > import::BYTES_MAX {
-        return Err(Problem::new(Code::TooLarge).with(serde_json::json!({ "bytes_max": import::BYTES_MAX })));
-    }
+    let body = body.ok().filter(|body| body.len() <= import::BYTES_MAX);
+    let too_large = || Problem::new(Code::TooLarge).with(json!({ "bytes_max": import::BYTES_MAX }));
+    let body = body.ok_or_else(too_large)?;
     let departments = if query.create_departments { Unknown::Made } else { Unknown::Refused };
     let terms = Terms { caller: &caller.user, departments, now: app.now() };
     let run = if query.dry_run { Run::Dry } else { Run::Real };
