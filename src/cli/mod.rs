@@ -10,10 +10,12 @@ pub mod engine;
 pub mod evaluate;
 pub mod files;
 pub mod model;
+pub mod openapi;
 pub mod progress;
 pub mod report;
 pub mod serve;
 pub mod transcribe;
+pub mod user;
 
 use std::process::ExitCode;
 
@@ -35,6 +37,10 @@ enum Command {
     Model(model::Args),
     /// Compare a transcript with the truth
     Evaluate(evaluate::Args),
+    /// List, add and close accounts, when nobody can sign in any more
+    User(user::Args),
+    /// Print the document that describes the API
+    Openapi,
     /// Show, check and explain the settings
     Config(config::Args),
     /// Recognise on behalf of a parent process (started by gijiroku itself)
@@ -60,6 +66,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Transcribe(args) => transcribe::run(*args),
         Command::Model(args) => model::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::User(args) => user::run(&args),
+        Command::Openapi => openapi::run(),
         Command::Config(args) => config::run(&args),
         Command::Engine(args) => engine::run(args),
     };

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::files;
 use crate::clock::UnixMs;
 use crate::config::{Config, Weight};
+use crate::http::limits::Rates;
 use crate::http::serve::Tls;
 use crate::http::uploads::Uploads;
 use crate::http::{self, App, Settings, secret, session};
@@ -63,6 +64,8 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
     let folder = DataFolder::open(&config.data.folder)
         .with_context(|| format!("データフォルダー {} を開けません", config.data.folder.display()))?;
     let store = Store::open(&location(config, &folder)).await.context("データベースを開けません")?;
+    // A server that slept over the first of April makes up for it before anybody signs in.
+    store.apply_transfers(UnixMs::now()).await.context("人事異動を反映できません")?;
     let blobs = Blobs::open(config.blobs()).await.context("録音の置き場所を開けません")?;
     let listeners = listeners(config, args)?;
     let root = root(config, &listeners)?;
@@ -144,6 +147,7 @@ fn settings(config: &Config) -> Settings {
         lockout: Duration::from_secs(u64::from(accounts.lockout_minutes) * 60),
         trusted_proxies: config.server.trusted_proxies.clone(),
         uploads: uploads(config),
+        rates: Rates::default(),
     }
 }
 

@@ -60,12 +60,30 @@ pub fn may_administer(user: &User, meeting: &Meeting, standing: Standing) -> boo
         || (user.role == Role::DepartmentAdministrator && user.department == meeting.department)
 }
 
+/// Tells whether a role administrates anything at all.
+pub const fn administrates(user: &User) -> bool {
+    match user.role {
+        Role::Administrator | Role::DepartmentAdministrator => true,
+        Role::Staff | Role::Auditor => false,
+    }
+}
+
 /// Tells whether a person may see and change accounts of a department.
 pub fn may_manage_people(user: &User, department: crate::store::Id) -> bool {
     match user.role {
         Role::Administrator => true,
         Role::DepartmentAdministrator => user.department == department,
         Role::Staff | Role::Auditor => false,
+    }
+}
+
+/// Returns the one department whose people a person may see; none if they may see all.
+///
+/// Range: for people whose role administrates, as [`may_manage_people`] says.
+pub const fn people_reach(user: &User) -> Option<crate::store::Id> {
+    match user.role {
+        Role::Administrator => None,
+        Role::DepartmentAdministrator | Role::Staff | Role::Auditor => Some(user.department),
     }
 }
 

@@ -74,7 +74,17 @@ pub enum Proof {
     /// A browser's session.
     Session(Box<Session>),
     /// A program's token with its scopes.
-    Token(Vec<Scope>),
+    Token(Id, Vec<Scope>),
+}
+
+impl Proof {
+    /// Returns the token's name, if it is one.
+    pub const fn token(&self) -> Option<Id> {
+        match self {
+            Self::Session(_) => None,
+            Self::Token(id, _) => Some(*id),
+        }
+    }
 }
 
 /// Somebody who may use the product.
@@ -118,8 +128,8 @@ impl Caller {
     pub fn require_scope(&self, scope: Scope) -> Result<(), Problem> {
         match &self.proof {
             Proof::Session(_) => Ok(()),
-            Proof::Token(scopes) if scopes.contains(&scope) => Ok(()),
-            Proof::Token(_) => Err(Code::ScopeMissing.into()),
+            Proof::Token(_, scopes) if scopes.contains(&scope) => Ok(()),
+            Proof::Token(..) => Err(Code::ScopeMissing.into()),
         }
     }
 
@@ -127,7 +137,7 @@ impl Caller {
     pub fn session(&self) -> Result<&Session, Problem> {
         match &self.proof {
             Proof::Session(session) => Ok(session),
-            Proof::Token(_) => Err(Code::ScopeMissing.into()),
+            Proof::Token(..) => Err(Code::ScopeMissing.into()),
         }
     }
 }
@@ -165,7 +175,15 @@ async fn known(parts: &mut Parts, app: &Shared) -> Result<Caller, Problem> {
     if caller.user.disabled_at.is_some() {
         return Err(Code::SignInNeeded.into());
     }
+    if !is_piece_of_upload(parts) {
+        app.limits.by_account(caller.proof.token().unwrap_or(caller.user.id))?;
+    }
     Ok(caller)
+}
+
+/// A recording comes in as many pieces as the line allows; slowing them down would help nobody.
+fn is_piece_of_upload(parts: &Parts) -> bool {
+    parts.method == Method::PATCH && parts.uri.path().starts_with("/v1/uploads/")
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -181,7 +199,7 @@ async fn by_token(app: &Shared, token: &str, origin: &Origin, now: UnixMs) -> Re
         app.store.touch_token(token.id, now).await?;
     }
     let actor = Actor { user: Some(user.id), address: origin.0.to_string() };
-    Ok(Caller { user, proof: Proof::Token(token.scopes), actor })
+    Ok(Caller { user, proof: Proof::Token(token.id, token.scopes), actor })
 }
 
 async fn by_session(app: &Shared, parts: &Parts, origin: &Origin, now: UnixMs) -> Result<Caller, Problem> {

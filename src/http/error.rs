@@ -94,6 +94,14 @@ codes! {
     /// The token's scope does not allow it.
     ScopeMissing = (403, "scope_missing", "G-1009",
         "このAPIトークンの権限では実行できません。", "The token's scopes do not allow this.");
+    /// The person has as many tokens as may be.
+    TooManyTokens = (409, "too_many_tokens", "G-1010",
+        "APIトークンの数が上限です。使わないものを削除してから、もう一度作成してください。",
+        "You have as many tokens as may be. Revoke one first.");
+    /// A file of people has faults.
+    PeopleFaulty = (422, "people_faulty", "G-1011",
+        "ファイルに誤りがあります。何も変更していません。行番号を見て直し、もう一度取り込んでください。",
+        "The file has faults; nothing was changed. Correct the lines and import it again.");
     /// The role does not allow it.
     NotAllowed = (403, "not_allowed", "G-1101",
         "この操作の権限がありません。必要な場合は部署の管理者へ依頼してください。",

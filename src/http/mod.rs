@@ -13,7 +13,9 @@ pub mod access;
 pub mod auth;
 pub mod error;
 pub mod health;
+pub mod import;
 pub mod jobs;
+pub mod limits;
 pub mod meetings;
 pub mod minutes;
 pub mod openapi;
@@ -26,6 +28,8 @@ pub mod secret;
 pub mod serve;
 pub mod session;
 pub mod setbacks;
+pub mod tokens;
+pub mod transfers;
 pub mod tus;
 pub mod uploads;
 pub mod web;
@@ -71,6 +75,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<std::net::IpAddr>,
     /// How much may be uploaded.
     pub uploads: uploads::Uploads,
+    /// How often something may be asked.
+    pub rates: limits::Rates,
 }
 
 impl Default for Settings {
@@ -84,6 +90,7 @@ impl Default for Settings {
             lockout: Duration::from_secs(15 * 60),
             trusted_proxies: Vec::new(),
             uploads: uploads::Uploads::default(),
+            rates: limits::Rates::default(),
         }
     }
 }
@@ -102,6 +109,8 @@ pub struct App {
     pub clock: Box<dyn Fn() -> UnixMs + Send + Sync>,
     /// The shop where passwords are hashed, a few at a time.
     pub hasher: secret::Hasher,
+    /// What was asked lately.
+    pub limits: limits::Limits,
     /// Minutes as they cross the wire.
     pub rendered: rendered::Cached,
 }
@@ -115,7 +124,9 @@ impl App {
         clock: impl Fn() -> UnixMs + Send + Sync + 'static,
     ) -> Self {
         let hasher = secret::Hasher::default();
-        Self { store, blobs, staging, settings, clock: Box::new(clock), hasher, rendered: rendered::cache() }
+        let limits = limits::Limits::new(&settings.rates);
+        let rendered = rendered::cache();
+        Self { store, blobs, staging, settings, clock: Box::new(clock), hasher, limits, rendered }
     }
 
     /// Reads the calendar's clock.
@@ -140,6 +151,12 @@ pub fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(people::users, people::add_user))
         .routes(routes!(people::change_user))
         .routes(routes!(people::password_link))
+        .routes(routes!(transfers::import_people))
+        .routes(routes!(transfers::export_people))
+        .routes(routes!(transfers::transfers))
+        .routes(routes!(transfers::cancel))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
         .routes(routes!(meetings::list, meetings::create))
         .routes(routes!(meetings::read, meetings::change, meetings::discard))
         .routes(routes!(meetings::restore))

@@ -1,14 +1,20 @@
 //! The document that describes the API: made from the handlers, served, and kept as a snapshot by a test.
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
+use serde_json::{Value, json};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
 
 use super::Shared;
+
+const METHODS: [&str; 7] = ["get", "put", "post", "delete", "patch", "head", "options"];
+/// Where the document describes a refusal.
+const PROBLEM: &str = "#/components/schemas/Problem";
 
 /// Returns the document without its paths.
 pub fn frame() -> OpenApi {
@@ -38,9 +44,9 @@ pub fn document() -> String {
 }
 
 fn text(document: &OpenApi) -> String {
-    let mut text = document.to_pretty_json().expect("a document of text and numbers is always JSON");
-    text.push('\n');
-    text
+    let mut document = serde_json::to_value(document).expect("a document of text and numbers is always JSON");
+    complete(&mut document);
+    format!("{document:#}\n")
 }
 
 /// Serves the document.
@@ -48,4 +54,79 @@ pub fn serve(document: &OpenApi) -> Router<Shared> {
     let text = text(document);
     Router::new()
         .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, "application/json")], text) }))
+}
+
+/// Writes what holds for every operation, and would be forgotten if each had to say it.
+fn complete(document: &mut Value) {
+    let security = document["security"].clone();
+    let Some(paths) = document["paths"].as_object_mut() else { return };
+    for (path, item) in paths {
+        let operations = item.as_object_mut().into_iter().flatten();
+        for (_, operation) in operations.filter(|(method, _)| METHODS.contains(&method.as_str())) {
+            name(operation);
+            describe_parameters(operation, path);
+            let operation_security = operation.get("security").unwrap_or(&security).clone();
+            operation["security"] = operation_security;
+            refuse(operation);
+            describe_responses(operation);
+        }
+    }
+}
+
+/// Makes names unique: handlers of different resources are called alike.
+fn name(operation: &mut Value) {
+    let tag = operation["tags"][0].as_str().unwrap_or_default();
+    let name = operation["operationId"].as_str().unwrap_or_default();
+    operation["operationId"] = json!(format!("{tag}_{name}"));
+}
+
+fn describe_parameters(operation: &mut Value, path: &str) {
+    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+        let name = parameter["name"].as_str().unwrap_or_default();
+        if parameter["in"] == "path" && parameter["description"].as_str().is_none_or(str::is_empty) {
+            let before = path.split(&format!("{{{name}}}")).next().unwrap_or_default();
+            let place = before.trim_end_matches('/');
+            parameter["description"] = json!(format!("Which one of `{place}`."));
+        }
+    }
+}
+
+/// Adds the refusals that any request of its kind can meet.
+fn refuse(operation: &mut Value) {
+    let is_public = operation["security"].as_array().is_some_and(|all| all.contains(&json!({})));
+    let has_body = operation.get("requestBody").is_some();
+    let responses = operation["responses"].as_object_mut();
+    let Some(responses) = responses else { return };
+    let mut statuses = vec!["429", "503"];
+    if !is_public {
+        statuses.extend(["401", "403"]);
+    }
+    if has_body {
+        statuses.extend(["400", "413", "415", "422"]);
+    }
+    for status in statuses {
+        responses.entry(status).or_insert_with(|| {
+            json!({
+                "description": "",
+                "content": { "application/problem+json": { "schema": { "$ref": PROBLEM } } }
+            })
+        });
+    }
+}
+
+/// Says what a status means, and that a refusal is a problem of RFC 9457.
+fn describe_responses(operation: &mut Value) {
+    for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+        if response["description"].as_str().is_none_or(str::is_empty) {
+            let code = status.parse().ok().and_then(|code| StatusCode::from_u16(code).ok());
+            let reason = code.and_then(|code| code.canonical_reason()).unwrap_or("Answer");
+            response["description"] = json!(reason);
+        }
+        let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) else { continue };
+        let is_problem =
+            content.get("application/json").is_some_and(|body| body["schema"]["$ref"] == PROBLEM);
+        if is_problem && let Some(body) = content.remove("application/json") {
+            content.insert("application/problem+json".to_owned(), body);
+        }
+    }
 }

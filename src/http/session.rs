@@ -87,6 +87,7 @@ pub async fn setup(
     origin: Origin,
     Body(setup): Body<Setup>,
 ) -> Result<(StatusCode, Cookie, Json<SignedIn>), Problem> {
+    app.limits.from_address(origin.0)?;
     let login = checked_login(&setup.login)?;
     let name = checked_name(&setup.name)?;
     let department = checked_name(&setup.department)?;
@@ -129,8 +130,10 @@ pub async fn sign_in(
     if sign_in.password.len() > secret::PASSWORD_BYTES_MAX {
         return Err(Code::SignInRefused.into());
     }
-    let now = app.now();
-    let credentials = app.store.credentials(&sign_in.login.trim().to_lowercase()).await?;
+    let (login, now) = (sign_in.login.trim().to_lowercase(), app.now());
+    app.limits.from_address(origin.0)?;
+    app.limits.for_login(&login)?;
+    let credentials = app.store.credentials(&login).await?;
     let locked_until = credentials.as_ref().and_then(|found| found.user.locked_until);
     if let Some(until) = locked_until.filter(|until| *until > now) {
         return Err(Problem::new(Code::AccountLocked).retry_after(until.since(now).as_secs() + 1));
@@ -205,6 +208,7 @@ pub async fn change_password(
 ) -> Result<StatusCode, Problem> {
     let session = caller.session()?;
     check_password(&app, &change.new, &caller.user.login)?;
+    app.limits.for_login(&caller.user.login)?;
     let found = app.store.credentials(&caller.user.login).await?.ok_or(Code::SignInNeeded)?;
     if !app.hasher.check(change.current, found.password).await? {
         let (failures_max, until) = (app.settings.lockout_failures, app.now().plus(app.settings.lockout));
@@ -217,7 +221,7 @@ pub async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Sets a password by a one-time link that an administrator made.
+/// Sets a password by a one-time link that an administrator made; every session of the person ends.
 #[utoipa::path(post, path = "/v1/password", tag = "session", request_body = SetPassword, security(()),
     responses((status = 204), (status = 410, body = Problem), (status = 422, body = Problem)))]
 pub async fn set_password(
@@ -225,11 +229,15 @@ pub async fn set_password(
     origin: Origin,
     Body(set): Body<SetPassword>,
 ) -> Result<StatusCode, Problem> {
-    check_password(&app, &set.new, "")?;
+    app.limits.from_address(origin.0)?;
+    let digest = secret::digest(&set.secret);
+    // Before the hash, which costs: a link that does not work is refused for nothing.
+    let user = app.store.link_user(&digest, app.now()).await?.ok_or(Code::LinkUsed)?;
+    check_password(&app, &set.new, &user.login)?;
     let hash = app.hasher.hash(set.new).await?;
-    let used = app.store.use_link(&secret::digest(&set.secret), Purpose::Password, app.now()).await?;
-    let user = used.flatten().ok_or(Code::LinkUsed)?;
-    app.store.set_password(user, &hash, None, &origin.stranger(), app.now()).await?;
+    if !app.store.set_password_by_link(&digest, user.id, &hash, &origin.stranger(), app.now()).await? {
+        return Err(Code::LinkUsed.into());
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -244,7 +252,7 @@ pub(super) fn check_password(app: &App, password: &str, login: &str) -> Result<(
 }
 
 /// Takes what a person types to sign in: case and outer spaces do not matter.
-pub(super) fn checked_login(login: &str) -> Result<String, Problem> {
+pub fn checked_login(login: &str) -> Result<String, Problem> {
     let login = login.trim().to_lowercase();
     let fine = |ch: char| ch.is_ascii_alphanumeric() || "._-@".contains(ch);
     if login.is_empty() || login.len() > NAME_CHARS_MAX || !login.chars().all(fine) {
@@ -254,7 +262,7 @@ pub(super) fn checked_login(login: &str) -> Result<String, Problem> {
 }
 
 /// Takes a name of a person or a department.
-pub(super) fn checked_name(name: &str) -> Result<String, Problem> {
+pub fn checked_name(name: &str) -> Result<String, Problem> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
         return Err(Problem::new(Code::Invalid).about("name: 1 文字から 100 文字まで"));

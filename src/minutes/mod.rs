@@ -11,6 +11,7 @@
 
 pub mod clean;
 pub mod consistency;
+pub mod csv;
 pub mod dictionary;
 pub mod difference;
 pub mod document;

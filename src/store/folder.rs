@@ -38,7 +38,12 @@ impl DataFolder {
 
     /// Returns where the SQLite database is.
     pub fn database(&self) -> PathBuf {
-        self.path.join("gijiroku.sqlite")
+        Self::database_in(&self.path)
+    }
+
+    /// Returns where the SQLite database of a folder is, for who works beside the server.
+    pub fn database_in(path: &Path) -> PathBuf {
+        path.join("gijiroku.sqlite")
     }
 
     /// Returns where unfinished uploads grow.

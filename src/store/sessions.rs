@@ -150,17 +150,23 @@ impl Store {
         tx.commit().await
     }
 
-    /// Makes a program's token.
+    /// Makes a program's token, unless the person has `tokens_max` that work; tells whether it was made.
     pub async fn add_token(
         &self,
         user: Id,
         token: &Token,
         sha256: &str,
+        tokens_max: u32,
         actor: &Actor,
         now: UnixMs,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let scopes = serde_json::json!(token.scopes).to_string();
         let mut tx = self.write().await?;
+        let sql = "SELECT COUNT(*) FROM tokens WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2";
+        let count = tx.row(sql, values![user, now]).await?.map_or(Ok(0), |row| row.count(0))?;
+        if count >= u64::from(tokens_max) {
+            return Ok(false);
+        }
         tx.run(
             "INSERT INTO tokens (id, user_id, name, sha256, scopes, created_at, expires_at) VALUES ($1, $2, $3, $4, \
              $5, $6, $7)",
@@ -169,7 +175,8 @@ impl Store {
         .await?;
         let detail = serde_json::json!({ "scopes": token.scopes });
         tx.audit(Entry::done(actor, now, "token.create", token.id).with(detail)).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Returns a person's tokens that were not revoked, newest first.
@@ -211,8 +218,10 @@ impl Store {
                 values![id, user, now],
             )
             .await?;
-        tx.audit(Entry::done(actor, now, "token.revoke", id)).await?;
-        tx.commit().await?;
+        if changed > 0 {
+            tx.audit(Entry::done(actor, now, "token.revoke", id)).await?;
+            tx.commit().await?;
+        }
         Ok(changed > 0)
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::audit::{Actor, Entry};
-use super::dialect::{Row, values};
+use super::dialect::{Row, Tx, values};
 use super::{Id, Store, StoreError};
 use crate::clock::UnixMs;
 
@@ -68,8 +68,13 @@ pub struct User {
 
 const USER: &str = "SELECT id, login, name, department_id, role, password_expired, locked_until, disabled_at FROM users \
                     WHERE id = $1";
-const USERS: &str = "SELECT id, login, name, department_id, role, password_expired, locked_until, disabled_at \
+pub(super) const USERS: &str = "SELECT id, login, name, department_id, role, password_expired, locked_until, disabled_at \
                      FROM users WHERE login > $1 ORDER BY login LIMIT $2";
+
+const USERS_OF: &str = "SELECT id, login, name, department_id, role, password_expired, locked_until, disabled_at FROM \
+                        users WHERE login > $1 AND department_id = $3 ORDER BY login LIMIT $2";
+pub(super) const DEPARTMENTS: &str =
+    "SELECT id, name, parent_id, closed_at FROM departments ORDER BY name LIMIT 10000";
 
 impl User {
     pub(super) fn from_row(row: &Row, first: usize) -> Result<Self, StoreError> {
@@ -140,7 +145,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Setup => "setup",
             Self::Password => "password",
@@ -160,9 +165,17 @@ impl Store {
         row.map(|row| User::from_row(&row, 0)).transpose()
     }
 
-    /// Returns at most `limit` people whose login sorts after `after`.
-    pub async fn users(&self, after: &str, limit: u32) -> Result<Vec<User>, StoreError> {
-        let rows = self.database.rows(USERS, values![after, limit]).await?;
+    /// Returns at most `limit` people whose login sorts after `after`; of one department if one is named.
+    pub async fn users(
+        &self,
+        after: &str,
+        limit: u32,
+        department: Option<Id>,
+    ) -> Result<Vec<User>, StoreError> {
+        let rows = match department {
+            Some(department) => self.database.rows(USERS_OF, values![after, limit, department]).await?,
+            None => self.database.rows(USERS, values![after, limit]).await?,
+        };
         rows.iter().map(|row| User::from_row(row, 0)).collect()
     }
 
@@ -191,24 +204,7 @@ impl Store {
     /// Errors: [`StoreError::Taken`] if the login is in use.
     pub async fn add_user(&self, new: &NewUser, actor: &Actor, now: UnixMs) -> Result<User, StoreError> {
         let mut tx = self.write().await?;
-        let id = Id::new();
-        tx.run(
-            "INSERT INTO users (id, login, name, department_id, role, password, password_expired, \
-             password_changed_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
-            values![
-                id,
-                &new.login,
-                &new.name,
-                new.department,
-                new.role.word(),
-                new.password.as_deref(),
-                new.password_expired,
-                now
-            ],
-        )
-        .await?;
-        let detail = serde_json::json!({ "role": new.role, "department": new.department });
-        tx.audit(Entry::done(actor, now, "user.create", id).with(detail)).await?;
+        let id = tx.insert_user(new, actor, now).await?;
         tx.commit().await?;
         Ok(User {
             id,
@@ -222,24 +218,13 @@ impl Store {
         })
     }
 
-    /// Changes name, department, role, and whether the account can be used; a disabled person is signed out at once.
+    /// Changes name, department, role, and whether the account can be used; a disabled person is
+    /// signed out at once, for good loses the tokens, and goes on no transfer.
     pub async fn change_user(&self, user: &User, actor: &Actor, now: UnixMs) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
-        let changed = tx
-            .run(
-                "UPDATE users SET name = $2, department_id = $3, role = $4, disabled_at = $5 WHERE id = $1",
-                values![user.id, &user.name, user.department, user.role.word(), user.disabled_at],
-            )
-            .await?;
-        if user.disabled_at.is_some() {
-            tx.run("DELETE FROM sessions WHERE user_id = $1", values![user.id]).await?;
-        }
-        let detail = serde_json::json!({
-            "role": user.role, "department": user.department, "disabled": user.disabled_at.is_some()
-        });
-        tx.audit(Entry::done(actor, now, "user.change", user.id).with(detail)).await?;
+        let changed = tx.update_user(user, actor, now).await?;
         tx.commit().await?;
-        Ok(changed > 0)
+        Ok(changed)
     }
 
     /// Sets a password; every session of the person but `keep` ends, and failures are forgotten.
@@ -252,17 +237,7 @@ impl Store {
         now: UnixMs,
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        tx.run(
-            "UPDATE users SET password = $2, password_expired = 0, password_changed_at = $3, failures = 0, \
-             locked_until = NULL WHERE id = $1",
-            values![user, password, now],
-        )
-        .await?;
-        tx.run(
-            "DELETE FROM sessions WHERE user_id = $1 AND sha256 <> $2",
-            values![user, keep.unwrap_or_default()],
-        )
-        .await?;
+        tx.write_password(user, password, keep, now).await?;
         tx.audit(Entry::done(actor, now, "user.password", user)).await?;
         tx.commit().await
     }
@@ -292,55 +267,6 @@ impl Store {
         tx.commit().await
     }
 
-    /// Makes a one-time link; earlier unused ones for the same purpose and person stop working.
-    pub async fn add_link(
-        &self,
-        sha256: &str,
-        purpose: Purpose,
-        user: Option<Id>,
-        expires_at: UnixMs,
-        actor: &Actor,
-        now: UnixMs,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        tx.run(
-            "DELETE FROM links WHERE purpose = $1 AND used_at IS NULL AND (user_id = $2 OR user_id IS NULL)",
-            values![purpose.word(), user],
-        )
-        .await?;
-        tx.run(
-            "INSERT INTO links (sha256, purpose, user_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
-            values![sha256, purpose.word(), user, now, expires_at],
-        )
-        .await?;
-        let subject = user.map_or_else(String::new, |id| id.to_string());
-        tx.audit(Entry::done(actor, now, "link.create", subject)).await?;
-        tx.commit().await
-    }
-
-    /// Uses a one-time link up; returns the person it was made for, or nothing if it does not work any more.
-    pub async fn use_link(
-        &self,
-        sha256: &str,
-        purpose: Purpose,
-        now: UnixMs,
-    ) -> Result<Option<Option<Id>>, StoreError> {
-        let mut tx = self.write().await?;
-        let used = tx
-            .run(
-                "UPDATE links SET used_at = $3 WHERE sha256 = $1 AND purpose = $2 AND used_at IS NULL AND \
-                 expires_at > $3",
-                values![sha256, purpose.word(), now],
-            )
-            .await?;
-        let row = tx.row("SELECT user_id FROM links WHERE sha256 = $1", values![sha256]).await?;
-        tx.commit().await?;
-        match row {
-            Some(row) if used == 1 => Ok(Some(row.id_or_none(0)?)),
-            Some(_) | None => Ok(None),
-        }
-    }
-
     /// Adds a department.
     ///
     /// Errors: [`StoreError::Taken`] if one of this name exists.
@@ -352,15 +278,10 @@ impl Store {
         now: UnixMs,
     ) -> Result<Department, StoreError> {
         let mut tx = self.write().await?;
-        let id = Id::new();
-        tx.run(
-            "INSERT INTO departments (id, name, parent_id, created_at) VALUES ($1, $2, $3, $4)",
-            values![id, name, parent, now],
-        )
-        .await?;
-        tx.audit(Entry::done(actor, now, "department.create", id)).await?;
+        let department = Department { id: Id::new(), name: name.to_owned(), parent, closed_at: None };
+        tx.insert_department(&department, actor, now).await?;
         tx.commit().await?;
-        Ok(Department { id, name: name.to_owned(), parent, closed_at: None })
+        Ok(department)
     }
 
     /// Renames, moves, closes or opens a department.
@@ -384,16 +305,111 @@ impl Store {
 
     /// Returns every department, by name. An office has some hundreds.
     pub async fn departments(&self) -> Result<Vec<Department>, StoreError> {
-        let sql = "SELECT id, name, parent_id, closed_at FROM departments ORDER BY name LIMIT 10000";
-        let rows = self.database.rows(sql, &[]).await?;
-        let department = |row: &Row| {
-            Ok(Department {
-                id: row.id(0)?,
-                name: row.text(1)?,
-                parent: row.id_or_none(2)?,
-                closed_at: row.at_or_none(3)?,
-            })
-        };
-        rows.iter().map(department).collect()
+        let rows = self.database.rows(DEPARTMENTS, &[]).await?;
+        rows.iter().map(Department::from_row).collect()
+    }
+}
+
+impl Department {
+    pub(super) fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id(0)?,
+            name: row.text(1)?,
+            parent: row.id_or_none(2)?,
+            closed_at: row.at_or_none(3)?,
+        })
+    }
+}
+
+impl Tx {
+    pub(super) async fn insert_department(
+        &mut self,
+        new: &Department,
+        actor: &Actor,
+        now: UnixMs,
+    ) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO departments (id, name, parent_id, created_at) VALUES ($1, $2, $3, $4)",
+            values![new.id, &new.name, new.parent, now],
+        )
+        .await?;
+        self.audit(Entry::done(actor, now, "department.create", new.id)).await
+    }
+
+    pub(super) async fn insert_user(
+        &mut self,
+        new: &NewUser,
+        actor: &Actor,
+        now: UnixMs,
+    ) -> Result<Id, StoreError> {
+        let id = Id::new();
+        self.run(
+            "INSERT INTO users (id, login, name, department_id, role, password, password_expired, \
+             password_changed_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
+            values![
+                id,
+                &new.login,
+                &new.name,
+                new.department,
+                new.role.word(),
+                new.password.as_deref(),
+                new.password_expired,
+                now
+            ],
+        )
+        .await?;
+        let detail = serde_json::json!({ "role": new.role, "department": new.department });
+        self.audit(Entry::done(actor, now, "user.create", id).with(detail)).await?;
+        Ok(id)
+    }
+
+    pub(super) async fn update_user(
+        &mut self,
+        user: &User,
+        actor: &Actor,
+        now: UnixMs,
+    ) -> Result<bool, StoreError> {
+        let changed = self
+            .run(
+                "UPDATE users SET name = $2, department_id = $3, role = $4, disabled_at = $5 WHERE id = $1",
+                values![user.id, &user.name, user.department, user.role.word(), user.disabled_at],
+            )
+            .await?;
+        if user.disabled_at.is_some() {
+            self.run("DELETE FROM sessions WHERE user_id = $1", values![user.id]).await?;
+            self.run(
+                "UPDATE tokens SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL",
+                values![user.id, now],
+            )
+            .await?;
+            self.run("DELETE FROM transfers WHERE user_id = $1 AND done_at IS NULL", values![user.id])
+                .await?;
+        }
+        let detail = serde_json::json!({
+            "role": user.role, "department": user.department, "disabled": user.disabled_at.is_some()
+        });
+        self.audit(Entry::done(actor, now, "user.change", user.id).with(detail)).await?;
+        Ok(changed > 0)
+    }
+
+    pub(super) async fn write_password(
+        &mut self,
+        user: Id,
+        password: &str,
+        keep: Option<&str>,
+        now: UnixMs,
+    ) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE users SET password = $2, password_expired = 0, password_changed_at = $3, failures = 0, \
+             locked_until = NULL WHERE id = $1",
+            values![user, password, now],
+        )
+        .await?;
+        self.run(
+            "DELETE FROM sessions WHERE user_id = $1 AND sha256 <> $2",
+            values![user, keep.unwrap_or_default()],
+        )
+        .await
+        .map(drop)
     }
 }

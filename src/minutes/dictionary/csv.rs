@@ -1,31 +1,22 @@
-//! 単語登録 as CSV: UTF-8 or CP932, CRLF, quotes as in RFC 4180, cells that no spreadsheet computes.
+//! 単語登録 as CSV.
 
 use std::collections::HashMap;
 
-use encoding_rs::{SHIFT_JIS, UTF_8};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Day, ENTRIES_MAX, Entry, Kind};
+use crate::minutes::csv::{Charset, Exported, NoText, Row, decoded, rows, unguarded};
 
 /// Longest file that is read.
 const BYTES_MAX: usize = 16 << 20;
+/// Most rows that are read, blank ones too.
+const ROWS_MAX: usize = 2 * ENTRIES_MAX;
 /// Most problems that are told; the first ones help.
 const PROBLEMS_MAX: usize = 200;
 const COLUMNS: [&str; 7] = ["表記", "よみ", "種別", "置換元", "メモ", "有効開始日", "有効終了日"];
 /// Parts 置換元 in a cell; none of these can be part of one.
 const SOURCE_MARKS: [char; 4] = [';', '；', '|', '｜'];
-
-/// How a file's characters are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Charset {
-    /// UTF-8 with a byte order mark
-    #[default]
-    Utf8Bom,
-    /// CP932
-    Cp932,
-}
 
 /// Why a file cannot be read at all; nothing of it was taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,15 +67,6 @@ pub struct Imported {
     pub left_out_count: usize,
 }
 
-/// A file and what did not fit into it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exported {
-    /// The file.
-    pub bytes: Vec<u8>,
-    /// Characters the charset lacks, with their line; 〓 stands in the file.
-    pub unmapped: Vec<(usize, char)>,
-}
-
 /// Reads a file: UTF-8 with or without a byte order mark, else CP932.
 ///
 /// Errors: [`CsvError`] for a file that is none; what is wrong with single lines is told in [`Imported`].
@@ -92,8 +74,12 @@ pub fn import(bytes: &[u8]) -> Result<Imported, CsvError> {
     if bytes.len() > BYTES_MAX {
         return Err(CsvError::TooLong { bytes: bytes.len() });
     }
-    let text = decoded(bytes)?;
-    let mut rows = rows(&text).into_iter();
+    let text = decoded(bytes).map_err(|NoText { line }| CsvError::Undecodable { line })?;
+    let rows = rows(&text, ROWS_MAX);
+    if rows.len() > ROWS_MAX {
+        return Err(CsvError::TooMany);
+    }
+    let mut rows = rows.into_iter();
     let header = rows.next().map(|row| row.cells).unwrap_or_default();
     let column = |name: &str| header.iter().position(|cell| cell.trim() == name);
     let columns: Vec<Option<usize>> = COLUMNS.iter().map(|name| column(name)).collect();
@@ -102,7 +88,7 @@ pub fn import(bytes: &[u8]) -> Result<Imported, CsvError> {
     }
     let mut imported = Imported::default();
     let mut seen: HashMap<String, usize> = HashMap::new();
-    for row in rows.filter(|row| row.cells.iter().any(|cell| !cell.trim().is_empty())) {
+    for row in rows.filter(|row| !row.is_blank()) {
         let line = row.line;
         let cell = |index: usize| columns[index].and_then(|at| row.cells.get(at)).map_or("", String::as_str);
         match entry(&row, cell) {
@@ -133,63 +119,6 @@ impl Imported {
             list.push(LineProblem { line, message: format!("{line}行目：{problem}") });
         }
     }
-}
-
-fn decoded(bytes: &[u8]) -> Result<String, CsvError> {
-    let bare = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let (text, is_damaged) = UTF_8.decode_without_bom_handling(bare);
-    if !is_damaged {
-        return Ok(text.into_owned());
-    }
-    let mut text = String::with_capacity(bytes.len());
-    // No character of CP932 has a line feed as its second byte.
-    for (index, line) in bare.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let (decoded, is_damaged) = SHIFT_JIS.decode_without_bom_handling(line);
-        if is_damaged {
-            return Err(CsvError::Undecodable { line: index + 1 });
-        }
-        text.push_str(&decoded);
-    }
-    Ok(text)
-}
-
-struct Row {
-    line: usize,
-    cells: Vec<String>,
-    is_open: bool,
-}
-
-/// Cuts text into rows; a quoted cell may hold commas, quotes (doubled) and line breaks.
-fn rows(text: &str) -> Vec<Row> {
-    let mut rows = Vec::new();
-    let mut row = Row { line: 1, cells: vec![String::new()], is_open: false };
-    let mut line = 1;
-    let mut chars = text.chars().peekable();
-    while let Some(ch) = chars.next() {
-        let is_break = ch == '\n' || (ch == '\r' && chars.peek() != Some(&'\n'));
-        line += usize::from(is_break);
-        let cell = row.cells.last_mut().expect("a row has a cell from its beginning");
-        match ch {
-            '"' if row.is_open && chars.peek() == Some(&'"') => {
-                chars.next();
-                cell.push('"');
-            }
-            '"' if row.is_open => row.is_open = false,
-            _ if row.is_open => cell.push(ch),
-            '"' if cell.is_empty() => row.is_open = true,
-            ',' => row.cells.push(String::new()),
-            '\r' if !is_break => {}
-            _ if is_break => {
-                rows.push(std::mem::replace(
-                    &mut row,
-                    Row { line, cells: vec![String::new()], is_open: false },
-                ));
-            }
-            _ => cell.push(ch),
-        }
-    }
-    rows.push(row);
-    rows
 }
 
 fn entry<'a>(row: &Row, cell: impl Fn(usize) -> &'a str) -> Result<Entry, String> {
@@ -230,19 +159,8 @@ fn entry<'a>(row: &Row, cell: impl Fn(usize) -> &'a str) -> Result<Entry, String
 ///
 /// Shape: a header row, CRLF behind each row. In CP932, 〜 − — ‖ are folded first, and what it lacks becomes 〓.
 pub fn export(entries: &[Entry], charset: Charset) -> Exported {
-    let mut exported = Exported { bytes: Vec::new(), unmapped: Vec::new() };
-    if charset == Charset::Utf8Bom {
-        exported.bytes.extend(b"\xef\xbb\xbf");
-    }
     let header = COLUMNS.map(str::to_owned);
-    for (index, cells) in std::iter::once(header).chain(entries.iter().map(cells)).enumerate() {
-        let row = cells.map(|cell| quoted(&guarded(&cell))).join(",") + "\r\n";
-        match charset {
-            Charset::Utf8Bom => exported.bytes.extend(row.as_bytes()),
-            Charset::Cp932 => exported.push_cp932(&row, index + 1),
-        }
-    }
-    exported
+    Exported::of(std::iter::once(header).chain(entries.iter().map(cells)), charset)
 }
 
 fn cells(entry: &Entry) -> [String; 7] {
@@ -256,50 +174,4 @@ fn cells(entry: &Entry) -> [String; 7] {
         day(entry.valid_from),
         day(entry.valid_until),
     ]
-}
-
-impl Exported {
-    fn push_cp932(&mut self, row: &str, line: usize) {
-        for ch in row.chars() {
-            let folded = match ch {
-                '〜' => '～',
-                '−' => '－',
-                '—' => '―',
-                '‖' => '∥',
-                _ => ch,
-            };
-            let mut buffer = [0; 4];
-            let (bytes, _, is_missing) = SHIFT_JIS.encode(folded.encode_utf8(&mut buffer));
-            if is_missing {
-                self.unmapped.push((line, ch));
-                self.bytes.extend(SHIFT_JIS.encode("〓").0.iter());
-            } else {
-                self.bytes.extend(bytes.iter());
-            }
-        }
-    }
-}
-
-fn quoted(cell: &str) -> String {
-    if cell.contains([',', '"', '\r', '\n']) {
-        format!("\"{}\"", cell.replace('"', "\"\""))
-    } else {
-        cell.to_owned()
-    }
-}
-
-fn is_formula(cell: &str) -> bool {
-    cell.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'])
-}
-
-/// A spreadsheet computes a cell that begins like a formula; a leading ' makes it text.
-fn guarded(cell: &str) -> String {
-    if is_formula(cell.trim_start_matches('\'')) { format!("'{cell}") } else { cell.to_owned() }
-}
-
-fn unguarded(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(bare) if is_formula(bare.trim_start_matches('\'')) => bare,
-        _ => cell,
-    }
 }

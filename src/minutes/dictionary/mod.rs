@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use choose::{Meeting, hint, vocabulary_text};
-pub use csv::{Charset, CsvError, Exported, Imported, LineProblem, export, import};
+pub use csv::{CsvError, Imported, LineProblem, export, import};
 pub use repair::{candidates, propose};
 
+pub use super::csv::{Charset, Exported};
 use super::passage::Protected;
 
 /// Most entries of one list.

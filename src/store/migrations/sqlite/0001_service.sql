@@ -29,14 +29,17 @@ CREATE TABLE users (
 ) STRICT;
 CREATE INDEX users_department ON users (department_id);
 
+-- 人事異動 that waits for its day: a department and a role to come, or neither for somebody who leaves.
 CREATE TABLE transfers (
     id TEXT PRIMARY KEY,
     user_id TEXT NOT NULL REFERENCES users (id),
-    department_id TEXT NOT NULL REFERENCES departments (id),
-    role TEXT NOT NULL,
+    department_id TEXT REFERENCES departments (id),
+    role TEXT,
     effective_at INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
     done_at INTEGER
 ) STRICT;
+CREATE UNIQUE INDEX transfers_user ON transfers (user_id, effective_at) WHERE done_at IS NULL;
 CREATE INDEX transfers_due ON transfers (effective_at) WHERE done_at IS NULL;
 
 CREATE TABLE sessions (
