@@ -112,6 +112,10 @@ codes! {
     /// A name is in use.
     Taken = (409, "taken", "G-1103",
         "同じ名前がすでに使われています。別の名前を入力してください。", "The name is taken.");
+    /// A recognition failed or was cancelled.
+    RecognitionFailed = (422, "recognition_failed", "G-2201",
+        "文字起こしができませんでした。録音は保存済みです。会議の画面から理由の確認と再認識ができます。",
+        "The recognition failed. The recording is kept; see the meeting for the reason.");
     /// There are no minutes yet.
     NoMinutes = (404, "no_minutes", "G-2001",
         "この会議の議事録はまだありません。録音を取り込むと作成されます。", "This meeting has no minutes yet.");

@@ -29,6 +29,7 @@ pub mod serve;
 pub mod session;
 pub mod setbacks;
 pub mod tokens;
+pub mod transcriptions;
 pub mod transfers;
 pub mod tus;
 pub mod uploads;
@@ -177,6 +178,7 @@ pub fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(jobs::events))
         .merge(uploads::routes())
         .merge(recordings::routes())
+        .merge(transcriptions::routes())
 }
 
 /// Recordings are compressed already, and a browser jumps around in them by their bytes.

@@ -73,6 +73,17 @@ pub async fn add(
     form: Multipart,
 ) -> Result<(StatusCode, Json<Recorded>), Problem> {
     caller.require_scope(Scope::Write)?;
+    let (recorded, _) = receive(&app, caller, &headers, form).await?;
+    Ok((StatusCode::CREATED, Json(recorded)))
+}
+
+/// Takes a form in: what it said, and what its file has become.
+pub(super) async fn receive(
+    app: &Shared,
+    caller: Caller,
+    headers: &HeaderMap,
+    form: Multipart,
+) -> Result<(Recorded, Metadata), Problem> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let length: u64 = length.ok_or_else(|| Problem::new(Code::Malformed).about("Content-Length"))?;
     let bytes_max = app.settings.uploads.bytes_max;
@@ -80,12 +91,16 @@ pub async fn add(
         return Err(Problem::new(Code::UploadTooLarge).about(format!("{bytes_max} バイトまで")));
     }
     // A task of its own: what was promised to the disk and the database is done although the client goes away.
-    let taking = tokio::spawn(take(app, caller, form, length.min(bytes_max)));
-    let recorded = taking.await.map_err(|_| Problem::new(Code::Internal))??;
-    Ok((StatusCode::CREATED, Json(recorded)))
+    let taking = tokio::spawn(take(Shared::clone(app), caller, form, length.min(bytes_max)));
+    taking.await.map_err(|_| Problem::new(Code::Internal))?
 }
 
-async fn take(app: Shared, caller: Caller, mut form: Multipart, bytes_max: u64) -> Result<Recorded, Problem> {
+async fn take(
+    app: Shared,
+    caller: Caller,
+    mut form: Multipart,
+    bytes_max: u64,
+) -> Result<(Recorded, Metadata), Problem> {
     let unread = |_| Problem::new(Code::Malformed);
     let invalid = |reason: &str| Problem::new(Code::Invalid).about(reason);
     let mut said = Metadata::default();
@@ -100,6 +115,7 @@ async fn take(app: Shared, caller: Caller, mut form: Multipart, bytes_max: u64) 
                 said.insert(key, value.to_owned()).map_err(invalid)?;
             }
         }
+        super::transcriptions::check(&said)?;
         let wish = uploads::wished(&app, &caller, &said).await?;
         uploads::admit(&app, bytes_max).await?;
         let upload = uploads::begin(&app, &caller, wish, bytes_max, String::new(), true).await?;
@@ -122,7 +138,7 @@ async fn take(app: Shared, caller: Caller, mut form: Multipart, bytes_max: u64) 
             }
         };
         app.store.complete_upload(upload.id, bytes, app.now()).await?;
-        return uploads::sealed(&app, &caller, hold).await;
+        return Ok((uploads::sealed(&app, &caller, hold).await?, said));
     }
     Err(invalid("file"))
 }

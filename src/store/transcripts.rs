@@ -64,16 +64,26 @@ impl Store {
         rows.iter().map(Version::from_row).collect()
     }
 
+    /// Returns what a job has heard.
+    ///
+    /// Errors: [`StoreError::Damaged`] if what is stored is no transcript.
+    pub async fn transcript_of_job(&self, job: Id) -> Result<Option<Transcript>, StoreError> {
+        let sql = "SELECT document FROM transcripts WHERE job_id = $1";
+        let row = self.database.row(sql, values![job]).await?;
+        row.map(|row| read(&row.text(0)?)).transpose()
+    }
+
     /// Returns one version of what was heard of a meeting.
     ///
     /// Errors: [`StoreError::Damaged`] if what is stored is no transcript.
     pub async fn transcript(&self, meeting: Id, version: u64) -> Result<Option<Transcript>, StoreError> {
         let sql = "SELECT document FROM transcripts WHERE meeting_id = $1 AND version = $2";
         let row = self.database.row(sql, values![meeting, version]).await?;
-        row.map(|row| {
-            Transcript::from_json(&row.text(0)?)
-                .map_err(|error| StoreError::Damaged { what: format!("a stored transcript: {error}") })
-        })
-        .transpose()
+        row.map(|row| read(&row.text(0)?)).transpose()
     }
+}
+
+fn read(json: &str) -> Result<Transcript, StoreError> {
+    Transcript::from_json(json)
+        .map_err(|error| StoreError::Damaged { what: format!("a stored transcript: {error}") })
 }

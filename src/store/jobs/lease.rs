@@ -184,6 +184,14 @@ impl Store {
         rows.iter().map(|row| row.json(0)).collect()
     }
 
+    /// Returns what of a running job is settled after a point of the recording, in the order of time.
+    pub async fn settled_windows(&self, job: Id, after_ms: u64) -> Result<Vec<Outcome>, StoreError> {
+        let sql = "SELECT w.outcome FROM windows w JOIN jobs j ON j.id = w.job_id WHERE w.job_id = $1 AND \
+                   w.until_ms > $2 AND w.until_ms <= j.settled_ms ORDER BY w.until_ms, w.key LIMIT $3";
+        let rows = self.database.rows(sql, values![job, after_ms, WINDOWS_MAX]).await?;
+        rows.iter().map(|row| row.json(0)).collect()
+    }
+
     /// Gives a job back as it is, so that another worker or a later start of this one goes on at once.
     pub async fn release_job(&self, lease: Lease, now: UnixMs) -> Result<Hold, StoreError> {
         self.leave(lease, now, |held| Leaving::waiting(now, held.attempts)).await
