@@ -10,13 +10,13 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::files;
+use super::{files, logging};
 use crate::clock::UnixMs;
 use crate::config::{Config, Weight};
 use crate::http::serve::Tls;
 use crate::http::{self, App, Settings, secret, session};
 use crate::jobs::recognise::Workshop;
-use crate::jobs::worker;
+use crate::jobs::{sweep, worker};
 use crate::speech::engine::Patience;
 use crate::store::audit::Actor;
 use crate::store::blobs::Blobs;
@@ -49,6 +49,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &args.data {
         config.data.folder.clone_from(folder);
     }
+    logging::init(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(&config, &args))?;
     Ok(ExitCode::SUCCESS)
@@ -71,12 +72,18 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let worker =
         tokio::spawn(worker::run(store.clone(), worker_settings(config, args, &folder)?, stop.clone()));
+    let sweeper = tokio::spawn(sweep::run(
+        sweep::Sweep { store: store.clone(), blobs: blobs.clone(), uploads: folder.uploads() },
+        UnixMs::now,
+        stop.clone(),
+    ));
     let app = App::new(store.clone(), (blobs, folder.uploads()), settings(config), UnixMs::now);
     let tls = tls(config);
     let served =
         http::serve::serve(listeners, tls.as_ref(), http::router(Arc::new(app)), wish_to_stop()?).await;
     stop.cancel();
     worker.await?;
+    sweeper.await?;
     store.close().await;
     drop(folder);
     Ok(served?)
