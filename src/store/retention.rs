@@ -318,9 +318,10 @@ impl Store {
         Ok(self.database.row("SELECT 1 FROM recordings LIMIT 1", &[]).await?.is_some())
     }
 
-    /// Tells whether anything refers to a blob.
+    /// Tells whether anything refers to a blob: a recording, or an erasure that is not complete and may be held.
     pub async fn is_blob_known(&self, key: &str) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM recordings WHERE blob = $1 AND erased_at IS NULL";
+        let sql = "SELECT 1 FROM recordings r WHERE r.blob = $1 AND (r.erased_at IS NULL OR EXISTS (SELECT 1 FROM \
+                   erasures e WHERE e.meeting_id = r.meeting_id AND e.erased_at IS NULL))";
         Ok(self.database.row(sql, values![key]).await?.is_some())
     }
 

@@ -35,8 +35,8 @@ impl Set {
         let (id, user) = (meeting.as_str(), person.id().to_string());
         let job = "INSERT INTO jobs (id, kind, meeting_id, recording_id, user_id, settings, state, priority, not_before, \
                    queued_at, created_at, finished_at) SELECT 'job', 'batch', ?, id, ?, '{}', 'done', 0, 1, 1, 1, 2 FROM \
-                   recordings";
-        sql(data, job, &[id, &user]).await;
+                   recordings WHERE blob = ?";
+        sql(data, job, &[id, &user, key.as_str()]).await;
         let transcript = "INSERT INTO transcripts (id, meeting_id, job_id, version, document, created_at) VALUES \
                           ('t', ?, 'job', 1, ?, 1)";
         sql(data, transcript, &[id, SPOKEN]).await;
