@@ -23,7 +23,8 @@ build: setup ## Build the release binary
 run: model ## Transcribe the sample meeting that ships with the project
 	@$(BIN) transcribe $(SAMPLE) --format txt
 
-test: model ## Run every test, for real: model, engine child, damaged files
+test: model ## Run every test, for real: model, engine child, both databases, damaged files
+	@./.ci/setup.sh test
 	@cargo test --release --locked
 
 check: setup ## The fast gate before a commit

@@ -1,13 +1,23 @@
 #!/usr/bin/env bash
-# Installs what a build needs on Debian 12. Says nothing when nothing is missing.
+# Installs what a build needs on Debian 12, and with the word `test` what the tests need, too. Says nothing when
+# nothing is missing.
 set -eu
 
 packages="build-essential cmake pkg-config python3 python3-pip"
+test_packages="postgresql-15 libreoffice-writer-nogui poppler-utils fonts-morisawa-bizud-gothic python3-venv"
 
 missing=""
 command -v cc >/dev/null && command -v c++ >/dev/null || missing="$missing build-essential"
 command -v cmake >/dev/null || missing="$missing cmake"
 python3 -m pip --version >/dev/null 2>&1 || missing="$missing python3 python3-pip"
+if [ "${1:-}" = test ]; then
+    packages="$packages $test_packages"
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql-15"
+    command -v soffice >/dev/null || missing="$missing libreoffice-writer-nogui"
+    command -v pdftotext >/dev/null || missing="$missing poppler-utils"
+    ls /usr/share/fonts/truetype/bizud-gothic/* >/dev/null 2>&1 || missing="$missing fonts-morisawa-bizud-gothic"
+    python3 -c 'import ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
+fi
 
 if [ -n "$missing" ]; then
     if ! command -v apt-get >/dev/null; then
@@ -20,6 +30,10 @@ if [ -n "$missing" ]; then
     fi
     echo "setup: installing$missing"
     export DEBIAN_FRONTEND=noninteractive
+    # The tests make a cluster of their own: none is wanted that starts with the machine.
+    mkdir -p /etc/postgresql-common
+    [ -e /etc/postgresql-common/createcluster.conf ] ||
+        echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
     apt-get update -qq
     # shellcheck disable=SC2086 # a list of names
     apt-get install -y -qq --no-install-recommends $missing >/dev/null

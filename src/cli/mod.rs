@@ -4,11 +4,14 @@
 //! - **Out**: text on standard output, messages on standard error, an exit code.
 //! - **Never**: imported by a room.
 
+pub mod audit;
+pub mod backup;
 pub mod bench;
 pub mod config;
 pub mod engine;
 pub mod evaluate;
 pub mod files;
+pub mod logging;
 pub mod model;
 pub mod openapi;
 pub mod progress;
@@ -31,6 +34,12 @@ pub struct Cli {
 enum Command {
     /// Answer browsers and programs, and recognise what they upload
     Serve(serve::Args),
+    /// Verify the audit log, or take it away as a table
+    Audit(audit::Args),
+    /// Write everything into one encrypted file, while the server runs
+    Backup(backup::Args),
+    /// Bring a backup back, into an empty place
+    Restore(backup::RestoreArgs),
     /// Turn a recording into timed text
     Transcribe(Box<transcribe::Args>),
     /// List, import, verify and measure models
@@ -56,6 +65,8 @@ pub const EXIT_INPUT: u8 = 3;
 pub const EXIT_GAPS: u8 = 4;
 /// Exit code: the model is missing, damaged or unknown.
 pub const EXIT_MODEL: u8 = 5;
+/// Exit code: what was verified is not what it should be: an audit log, a backup.
+pub const EXIT_BROKEN: u8 = 6;
 /// Exit code: interrupted; what was done is kept for `--resume`.
 pub const EXIT_INTERRUPTED: u8 = 130;
 
@@ -63,6 +74,9 @@ pub const EXIT_INTERRUPTED: u8 = 130;
 pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Serve(args) => serve::run(args),
+        Command::Audit(args) => audit::run(args),
+        Command::Backup(args) => backup::run(args),
+        Command::Restore(args) => backup::run_restore(args),
         Command::Transcribe(args) => transcribe::run(*args),
         Command::Model(args) => model::run(args),
         Command::Evaluate(args) => evaluate::run(args),

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::files;
+use super::{files, logging};
 use crate::clock::UnixMs;
 use crate::config::{Config, Weight};
 use crate::http::limits::Rates;
@@ -18,7 +18,7 @@ use crate::http::serve::Tls;
 use crate::http::uploads::Uploads;
 use crate::http::{self, App, Settings, secret, session};
 use crate::jobs::recognise::Workshop;
-use crate::jobs::worker;
+use crate::jobs::{sweep, worker};
 use crate::speech::engine::Patience;
 use crate::store::audit::Actor;
 use crate::store::blobs::Blobs;
@@ -52,6 +52,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &args.data {
         config.data.folder.clone_from(folder);
     }
+    logging::init(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(&config, &args))?;
     Ok(ExitCode::SUCCESS)
@@ -76,6 +77,8 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let work = worker_settings(config, args, (&folder, &blobs))?;
     let worker = tokio::spawn(worker::run(store.clone(), work, stop.clone()));
+    let sweep = sweep::Sweep { store: store.clone(), blobs: blobs.clone(), uploads: folder.uploads() };
+    let sweeper = tokio::spawn(sweep::run(sweep, UnixMs::now, stop.clone()));
     let staging = Staging::open(&folder.uploads()).context("取込のフォルダーを開けません")?;
     let app = Arc::new(App::new(store.clone(), (blobs, staging), settings(config), UnixMs::now));
     tokio::spawn(http::uploads::resume(Arc::clone(&app)));
@@ -83,6 +86,7 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
     let served = http::serve::serve(listeners, tls.as_ref(), http::router(app), wish_to_stop()?).await;
     stop.cancel();
     worker.await?;
+    sweeper.await?;
     store.close().await;
     drop(folder);
     Ok(served?)

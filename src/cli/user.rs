@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::http::import::role_label;
 use crate::http::{people, secret, session};
 use crate::store::audit::Actor;
-use crate::store::folder::DataFolder;
+use crate::store::folder;
 use crate::store::users::{NewUser, Purpose, Role, User};
 use crate::store::{Location, Store};
 
@@ -102,7 +102,7 @@ fn location(config: &Config) -> anyhow::Result<Location> {
     if let Some(url) = &config.database.url {
         return Ok(Location::Postgres { url: url.reveal().to_owned(), connections_max: 2 });
     }
-    let path = DataFolder::database_in(&config.data.folder);
+    let path = folder::database_in(&config.data.folder);
     // A mistyped folder would otherwise become a new, empty database.
     anyhow::ensure!(
         is_file(&path),

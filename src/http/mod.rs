@@ -10,6 +10,7 @@
 //! ```
 
 pub mod access;
+pub mod audit;
 pub mod auth;
 pub mod error;
 pub mod health;
@@ -17,12 +18,14 @@ pub mod import;
 pub mod jobs;
 pub mod limits;
 pub mod meetings;
+pub mod metrics;
 pub mod minutes;
 pub mod openapi;
 pub mod outlook;
 pub mod people;
 pub mod recordings;
 pub mod rendered;
+pub mod retention;
 pub mod search;
 pub mod secret;
 pub mod serve;
@@ -143,6 +146,14 @@ pub type Shared = Arc<App>;
 pub fn api() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(openapi::frame())
         .routes(routes!(health::health))
+        .routes(routes!(metrics::figures))
+        .routes(routes!(audit::lines))
+        .routes(routes!(audit::verify))
+        .routes(routes!(audit::table))
+        .routes(routes!(retention::due))
+        .routes(routes!(retention::erasures))
+        .routes(routes!(retention::erasure))
+        .routes(routes!(retention::erasure_text))
         .routes(routes!(session::setup))
         .routes(routes!(session::sign_in, session::who_am_i, session::sign_out))
         .routes(routes!(session::change_password))
@@ -208,6 +219,7 @@ pub fn router(app: Shared) -> Router {
             axum::http::HeaderValue::from_static("same-origin"),
         ))
         .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(axum::middleware::from_fn(metrics::observe))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
         .with_state(app)

@@ -5,5 +5,6 @@
 //! - **Never**: decides about text (that is `speech`), prints, or forgets what it was told to keep.
 
 pub mod recognise;
+pub mod sweep;
 pub mod transcribe;
 pub mod worker;

@@ -1,7 +1,10 @@
 //! The audit log: append-only, each line carries the hash of the line before.
 //!
 //! Shape: `hash = sha256(previous, one line of JSON with every other field)`; whoever changes, removes or inserts a
-//! line breaks every hash after it. Content of meetings is never in the log.
+//! line breaks every hash after it. Lines cut off the end leave a whole chain: an anchor (the last hash, written down
+//! elsewhere) proves that none was. Content of meetings is never in the log.
+
+pub mod csv;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -162,6 +165,37 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// What does not fit in a broken log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Misfit {
+    /// The line with this number is not there.
+    Missing,
+    /// The line does not carry the hash of the line before: one of the two was changed or moved.
+    Previous,
+    /// The line is not what it was when its hash was computed.
+    Changed,
+    /// The line cannot be read at all.
+    Unreadable,
+    /// No line has the expected hash: lines were cut off the end, or all were written anew.
+    AnchorMissing,
+}
+
+impl Misfit {
+    /// Returns a sentence for a person.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Missing => "この番号の行がありません。",
+            Self::Previous => "直前の行とつながっていません。どちらかの行が変更または移動されています。",
+            Self::Changed => "この行は記録された後に変更されています。",
+            Self::Unreadable => "この行を読み取れません。",
+            Self::AnchorMissing => {
+                "控えのハッシュと一致する行がありません。末尾の行が失われたか、記録全体が書き直されています。"
+            }
+        }
+    }
+}
+
 /// What verifying the chain found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
@@ -178,7 +212,7 @@ pub enum Verdict {
         /// The number of the first line that does not fit.
         seq: u64,
         /// What does not fit.
-        reason: String,
+        reason: Misfit,
     },
 }
 
@@ -190,6 +224,11 @@ const OF_MEETING: &str = "SELECT seq, at, actor_id, address, event, meeting_id, 
 impl Tx {
     /// Appends a line to the audit log, in the same transaction as what it tells of.
     pub(super) async fn audit(&mut self, entry: Entry<'_>) -> Result<(), StoreError> {
+        self.audit_numbered(entry).await.map(drop)
+    }
+
+    /// Appends a line and returns its number, for a record that refers to it.
+    pub(super) async fn audit_numbered(&mut self, entry: Entry<'_>) -> Result<u64, StoreError> {
         let lock = self.either("SELECT 1", APPEND_LOCK);
         self.rows(lock, &[]).await?;
         let last = self.row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", &[]).await?;
@@ -233,8 +272,8 @@ impl Tx {
                 line.hash
             ],
         )
-        .await
-        .map(drop)
+        .await?;
+        Ok(seq)
     }
 }
 
@@ -260,34 +299,63 @@ impl Store {
         rows.iter().map(Line::from_row).collect()
     }
 
-    /// Recomputes every hash of the log.
+    /// Recomputes every hash of the log; an `anchor` is a last hash written down earlier, which must still be there.
     ///
     /// Errors: the database does not answer; a broken chain is no error but a [`Verdict`].
-    pub async fn audit_verify(&self) -> Result<Verdict, StoreError> {
-        let (mut lines, mut last) = (0, GENESIS.to_owned());
+    pub async fn audit_verify(&self, anchor: Option<&str>) -> Result<Verdict, StoreError> {
+        let mut chain = Chain::new(anchor);
         loop {
-            let page = self.database.rows(COLUMNS, values![lines, PAGE]).await?;
-            for row in &page {
-                let line = Line::from_row(row)?;
-                if let Some(reason) = misfit(&line, lines + 1, &last) {
-                    return Ok(Verdict::Broken { seq: lines + 1, reason });
-                }
-                (lines, last) = (line.seq, line.hash);
-            }
+            let page = self.database.rows(COLUMNS, values![chain.lines, PAGE]).await?;
             if page.is_empty() {
-                return Ok(Verdict::Whole { lines, last });
+                return Ok(chain.end());
+            }
+            for row in &page {
+                if let Some(broken) = chain.take(Line::from_row(row)) {
+                    return Ok(broken);
+                }
             }
         }
     }
 }
 
-/// Says what does not fit between a line and the one before it.
-fn misfit(line: &Line, seq: u64, previous: &str) -> Option<String> {
-    if line.seq != seq {
-        return Some(format!("line {seq} is missing"));
-    }
-    if line.previous != previous {
-        return Some("the line before was changed".to_owned());
-    }
-    (line.hash != line.expected_hash()).then(|| "this line was changed".to_owned())
+/// The chain as far as it was verified.
+struct Chain<'a> {
+    lines: u64,
+    last: String,
+    /// The anchor, until it was met.
+    wanted: Option<&'a str>,
 }
+
+impl<'a> Chain<'a> {
+    fn new(anchor: Option<&'a str>) -> Self {
+        // The anchor of an empty log is met before the first line.
+        Self { lines: 0, last: GENESIS.to_owned(), wanted: anchor.filter(|hash| *hash != GENESIS) }
+    }
+
+    /// Adds a line; says what is broken if it does not fit.
+    fn take(&mut self, line: Result<Line, StoreError>) -> Option<Verdict> {
+        let seq = self.lines + 1;
+        let reason = match &line {
+            Err(_) => Misfit::Unreadable,
+            Ok(line) if line.seq != seq => Misfit::Missing,
+            Ok(line) if line.previous != self.last => Misfit::Previous,
+            Ok(line) if line.hash != line.expected_hash() => Misfit::Changed,
+            Ok(line) => {
+                (self.lines, self.last) = (seq, line.hash.clone());
+                self.wanted = self.wanted.filter(|wanted| *wanted != line.hash);
+                return None;
+            }
+        };
+        Some(Verdict::Broken { seq, reason })
+    }
+
+    fn end(self) -> Verdict {
+        match self.wanted {
+            Some(_) => Verdict::Broken { seq: self.lines + 1, reason: Misfit::AnchorMissing },
+            None => Verdict::Whole { lines: self.lines, last: self.last },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,11 +5,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use sqlx::postgres::{PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction};
 
 use super::StoreError;
 
@@ -189,6 +190,8 @@ impl Database {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // What is erased is overwritten, not only forgotten.
+            .pragma("secure_delete", "ON")
             .busy_timeout(BUSY_TIMEOUT);
         let write = SqlitePoolOptions::new()
             .max_connections(1)
@@ -214,6 +217,32 @@ impl Database {
             Self::Lite { write, .. } => Tx::Lite(write.begin_with("BEGIN IMMEDIATE").await?),
             Self::Pg(pool) => Tx::Pg(pool.begin().await?),
         })
+    }
+
+    /// Begins a transaction that reads one state of everything, whatever is written meanwhile.
+    pub(super) async fn snapshot(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Lite { read, .. } => Tx::Lite(read.begin().await?),
+            Self::Pg(pool) => {
+                Tx::Pg(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
+        })
+    }
+
+    /// Makes the file as short as what is in it: nothing that was deleted stays in the journal (SQLite).
+    pub(super) async fn tidy(&self) -> Result<(), StoreError> {
+        if let Self::Lite { write, .. } = self {
+            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(write).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns how many bytes may still be written where the file is (SQLite).
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        let Self::Lite { read, .. } = self else { return None };
+        let options = read.connect_options();
+        let about = rustix::fs::statvfs(options.get_filename()).ok()?;
+        Some(about.f_bavail.saturating_mul(about.f_frsize))
     }
 
     /// Asks without writing.
@@ -291,6 +320,38 @@ impl Tx {
             Self::Lite(tx) => bound!(sql, values).fetch_optional(&mut **tx).await?.map(Row::Lite),
             Self::Pg(tx) => bound!(sql, values).fetch_optional(&mut **tx).await?.map(Row::Pg),
         })
+    }
+
+    /// Runs a statement whose text was put together from names of tables and columns, never from values.
+    pub(super) async fn run_composed(&mut self, sql: &str, values: &[Value]) -> Result<u64, StoreError> {
+        Ok(match self {
+            Self::Lite(tx) => bound!(AssertSqlSafe(sql), values).execute(&mut **tx).await?.rows_affected(),
+            Self::Pg(tx) => bound!(AssertSqlSafe(sql), values).execute(&mut **tx).await?.rows_affected(),
+        })
+    }
+
+    /// Hands the first column of every row, a text, to `take`, one row at a time. The statement is composed as in
+    /// [`Tx::run_composed`].
+    pub(super) async fn each_text<E: From<StoreError>>(
+        &mut self,
+        sql: &str,
+        values: &[Value],
+        mut take: impl FnMut(&str) -> Result<(), E>,
+    ) -> Result<(), E> {
+        macro_rules! each {
+            ($tx:expr) => {{
+                let mut rows = bound!(AssertSqlSafe(sql), values).fetch(&mut **$tx);
+                while let Some(row) = rows.next().await {
+                    let row = row.map_err(StoreError::from)?;
+                    take(row.try_get::<&str, _>(0).map_err(StoreError::from)?)?;
+                }
+            }};
+        }
+        match self {
+            Self::Lite(tx) => each!(tx),
+            Self::Pg(tx) => each!(tx),
+        }
+        Ok(())
     }
 
     /// Chooses between the two texts of a statement that cannot be one.

@@ -38,28 +38,38 @@ impl DataFolder {
 
     /// Returns where the SQLite database is.
     pub fn database(&self) -> PathBuf {
-        Self::database_in(&self.path)
-    }
-
-    /// Returns where the SQLite database of a folder is, for who works beside the server.
-    pub fn database_in(path: &Path) -> PathBuf {
-        path.join("gijiroku.sqlite")
+        database_in(&self.path)
     }
 
     /// Returns where unfinished uploads grow.
     pub fn uploads(&self) -> PathBuf {
-        self.path.join("uploads")
+        uploads_in(&self.path)
     }
 
     /// Returns where audio is kept, unless it is kept in an object store.
     pub fn audio(&self) -> PathBuf {
-        self.path.join("audio")
+        audio_in(&self.path)
     }
 
     /// Returns the folder itself.
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Returns where the SQLite database of a data folder is.
+pub fn database_in(data: &Path) -> PathBuf {
+    data.join("gijiroku.sqlite")
+}
+
+/// Returns where unfinished uploads of a data folder grow.
+pub fn uploads_in(data: &Path) -> PathBuf {
+    data.join("uploads")
+}
+
+/// Returns where a data folder keeps audio.
+pub fn audio_in(data: &Path) -> PathBuf {
+    data.join("audio")
 }
 
 #[cfg(test)]

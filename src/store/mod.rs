@@ -7,8 +7,10 @@
 //! One transaction holds what must be true together, and with it the line of the audit log that says so.
 
 pub mod audit;
+pub mod backup;
 pub mod blobs;
 mod dialect;
+pub mod figures;
 pub mod folder;
 pub mod jobs;
 mod links;
@@ -18,6 +20,7 @@ pub mod models;
 pub mod notices;
 pub mod pulse;
 pub mod recordings;
+pub mod retention;
 pub mod sample;
 pub mod search;
 pub mod sessions;

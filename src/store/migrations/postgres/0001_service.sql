@@ -288,12 +288,15 @@ $$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$;
 CREATE TRIGGER audit_is_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
 EXECUTE FUNCTION audit_is_append_only();
 
+-- 消去証明書: begun before anything is destroyed, so that an interrupted erasure is carried on; kept for ever.
 CREATE TABLE erasures (
     id TEXT PRIMARY KEY,
     meeting_id TEXT NOT NULL,
     what TEXT NOT NULL,
     record TEXT NOT NULL,
-    erased_at BIGINT NOT NULL
+    begun_at BIGINT NOT NULL,
+    erased_at BIGINT,
+    audit_seq BIGINT
 );
 CREATE INDEX erasures_meeting ON erasures (meeting_id);
 

@@ -288,12 +288,15 @@ BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
+-- 消去証明書: begun before anything is destroyed, so that an interrupted erasure is carried on; kept for ever.
 CREATE TABLE erasures (
     id TEXT PRIMARY KEY,
     meeting_id TEXT NOT NULL,
     what TEXT NOT NULL,
     record TEXT NOT NULL,
-    erased_at INTEGER NOT NULL
+    begun_at INTEGER NOT NULL,
+    erased_at INTEGER,
+    audit_seq INTEGER
 ) STRICT;
 CREATE INDEX erasures_meeting ON erasures (meeting_id);
 
