@@ -2,10 +2,9 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup model build run test check fmt bench compare figures-transcribe figures-engine fuzz sanitize clean
+.PHONY: help setup model build run test check fmt bench compare figures-transcribe figures-engine figures-service fuzz sanitize clean
 
 BIN := target/release/gijiroku
-SAMPLE := tests/fixtures/audio/sample_meeting.ogg
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -20,8 +19,8 @@ model: setup build ## Fetch the weights and import them; quiet when they are the
 build: setup ## Build the release binary
 	@cargo build --release --locked --quiet
 
-run: model ## Transcribe the sample meeting that ships with the project
-	@$(BIN) transcribe $(SAMPLE) --format txt
+run: model ## Start the server; the first time it prints the link by which the administrator is made
+	@$(BIN) serve
 
 test: model ## Run every test, for real: model, engine child, both databases, damaged files
 	@./.ci/setup.sh test
@@ -48,6 +47,10 @@ figures-transcribe: model ## Measure every promised figure afresh
 
 figures-engine: model ## Measure what our own engine promises: CPU, latency, memory, encoder, CER
 	@benches/figures-engine.sh
+
+figures-service: model ## Measure what the service promises: faults, edits, load, contract, roles
+	@./.ci/setup.sh test
+	@benches/figures-service.sh
 
 fuzz: ## Fuzz the decoder for a minute (needs cargo-fuzz and clang)
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run decode -- -max_total_time=60

@@ -1,8 +1,8 @@
 //! Many people at once on a running server, on loopback only: some read long minutes, some edit them.
 //!
-//! Environment: LOAD_URL (http://127.0.0.1:PORT), LOAD_COOKIE and LOAD_CSRF (a signed-in session), LOAD_MEETING (whose
-//! minutes), LOAD_READERS (200), LOAD_EDITORS (30), LOAD_S (60, at most 600), LOAD_READ_EVERY_MS (5000),
-//! LOAD_EDIT_EVERY_MS (3000).
+//! Environment: LOAD_URL (http://127.0.0.1:PORT), LOAD_TOKENS (of several accounts or programs, with commas between:
+//! the people take turns at them), LOAD_MEETING (whose minutes), LOAD_READERS (200), LOAD_EDITORS (30), LOAD_S (60, at
+//! most 600), LOAD_READ_EVERY_MS (5000), LOAD_EDIT_EVERY_MS (3000).
 //!
 //! A reader looks anew every few seconds with the ETag it has: a whole document when something changed, 304 when not.
 //! An editor replaces one character of one utterance, a place of its own, on the revision it last saw. Every request
@@ -35,8 +35,7 @@ fn text(name: &str) -> String {
 struct Target {
     client: Client,
     url: String,
-    cookie: String,
-    csrf: String,
+    tokens: Vec<String>,
     meeting: String,
 }
 
@@ -57,25 +56,23 @@ impl Target {
         Self {
             client: client.expect("a client needs nothing"),
             url,
-            cookie: text("LOAD_COOKIE"),
-            csrf: text("LOAD_CSRF"),
+            tokens: text("LOAD_TOKENS").split(',').map(str::to_owned).collect(),
             meeting: text("LOAD_MEETING"),
         }
     }
 
-    fn minutes(&self, method: Method, query: &str) -> RequestBuilder {
+    fn minutes(&self, person: u64, method: Method, query: &str) -> RequestBuilder {
         let address = format!("{}/v1/meetings/{}/minutes{query}", self.url, self.meeting);
         self.client
             .request(method, address)
-            .header("cookie", &self.cookie)
-            .header("x-csrf-token", &self.csrf)
+            .bearer_auth(&self.tokens[person as usize % self.tokens.len()])
             .header("accept-encoding", "gzip")
     }
 }
 
-async fn read(target: &Target, tag: &mut String, tally: &Tally) {
+async fn read(target: &Target, person: u64, tag: &mut String, tally: &Tally) {
     let began = Mono::now();
-    let request = target.minutes(Method::GET, "?words=false").header("if-none-match", tag.as_str());
+    let request = target.minutes(person, Method::GET, "?words=false").header("if-none-match", tag.as_str());
     let Ok(response) = request.send().await else {
         tally.failed.fetch_add(1, Ordering::Relaxed);
         return;
@@ -110,7 +107,7 @@ impl Editor {
             "ops": [{ "op": "set_text", "block": self.block, "text": text }]
         });
         let began = Mono::now();
-        let answer = target.minutes(Method::PATCH, "").json(&body).send().await;
+        let answer = target.minutes(self.name, Method::PATCH, "").json(&body).send().await;
         let Ok(response) = answer else {
             tally.failed.fetch_add(1, Ordering::Relaxed);
             return;
@@ -145,7 +142,7 @@ async fn main() {
     let seconds = setting("LOAD_S", 60).min(SECONDS_MAX);
     let (read_every, edit_every) = (setting("LOAD_READ_EVERY_MS", 5000), setting("LOAD_EDIT_EVERY_MS", 3000));
     let first: Value = target
-        .minutes(Method::GET, "?words=false")
+        .minutes(0, Method::GET, "?words=false")
         .header("accept-encoding", "identity")
         .send()
         .await
@@ -174,7 +171,7 @@ async fn main() {
             );
             let mut tag = String::new();
             while moments.tick().await < end {
-                read(&target, &mut tag, &tally).await;
+                read(&target, person, &mut tag, &tally).await;
             }
         });
     }
