@@ -2,8 +2,6 @@
 
 use std::cmp::Reverse;
 
-use proptest::prelude::*;
-
 use super::*;
 
 /// Something that happens to the queue; numbers choose among what is there.
@@ -133,6 +131,16 @@ impl Model {
         let held =
             |job: &&mut Entry| job.id == lease.job && job.token == lease.token && job.state == State::Running;
         self.jobs.iter_mut().find(held)
+    }
+
+    /// Renews a lease and returns up to where the job is settled then.
+    fn renew(&mut self, lease: Lease, advance: bool) -> u64 {
+        let until = self.now.plus(MINUTE);
+        let Some(job) = self.held(lease) else { return 0 };
+        job.lease_until = until;
+        job.settled_ms += u64::from(advance);
+        job.attempts = if advance { 0 } else { job.attempts };
+        job.settled_ms
     }
 
     fn wait(&mut self, lease: Lease, not_before: UnixMs) {
@@ -266,14 +274,7 @@ async fn with_lease(desk: &Desk, model: &mut Model, lease: Lease, step: &Step) {
     let given_back = if is_held { Hold::Held } else { Hold::Lost };
     let (found, expected) = match *step {
         Step::Renew { advance, .. } => {
-            let mut settled_ms = 0;
-            if let Some(job) = model.held(lease) {
-                job.lease_until = now.plus(MINUTE);
-                settled_ms = job.settled_ms + u64::from(advance);
-                job.attempts = if advance { 0 } else { job.attempts };
-                job.settled_ms = settled_ms;
-            }
-            let reached = Reached { settled_ms, expected_ms: None };
+            let reached = Reached { settled_ms: model.renew(lease, advance), expected_ms: None };
             (store.renew_lease(lease, reached, MINUTE, now).await, expected)
         }
         Step::Keep { .. } => {
