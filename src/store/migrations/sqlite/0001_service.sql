@@ -121,6 +121,7 @@ CREATE TABLE uploads (
     bytes_total INTEGER NOT NULL,
     bytes_stored INTEGER NOT NULL,
     file_name TEXT NOT NULL,
+    mime TEXT NOT NULL,
     -- Upload-Metadata as it came: a client that resumes gets it back.
     metadata TEXT NOT NULL,
     -- What becomes of it when it is whole.
