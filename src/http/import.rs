@@ -167,7 +167,9 @@ fn wishes(bytes: &[u8], faults: &mut Faults, outcome: &mut Outcome) -> Result<Ve
     if let Some((name, _)) = lacking {
         return Err((1, format!("見出しに列「{name}」がありません。")));
     }
-    for unknown in header.iter().map(|cell| cell.trim()).filter(|cell| !COLUMNS.contains(cell)) {
+    for unknown in
+        header.iter().map(|cell| cell.trim()).filter(|cell| !cell.is_empty() && !COLUMNS.contains(cell))
+    {
         outcome.warn(1, &format!("列「{}」は使いません。", shortened(unknown)));
     }
     let mut wishes = Vec::new();

@@ -62,13 +62,13 @@ fn complete(document: &mut Value) {
     let Some(paths) = document["paths"].as_object_mut() else { return };
     for (path, item) in paths {
         let operations = item.as_object_mut().into_iter().flatten();
-        for (_, operation) in operations.filter(|(method, _)| METHODS.contains(&method.as_str())) {
+        for (method, operation) in operations.filter(|(method, _)| METHODS.contains(&method.as_str())) {
             name(operation);
             describe_parameters(operation, path);
             let operation_security = operation.get("security").unwrap_or(&security).clone();
             operation["security"] = operation_security;
             refuse(operation);
-            describe_responses(operation);
+            describe_responses(operation, method != "head");
         }
     }
 }
@@ -105,22 +105,20 @@ fn refuse(operation: &mut Value) {
         statuses.extend(["400", "413", "415", "422"]);
     }
     for status in statuses {
-        responses.entry(status).or_insert_with(|| {
-            json!({
-                "description": "",
-                "content": { "application/problem+json": { "schema": { "$ref": PROBLEM } } }
-            })
-        });
+        responses.entry(status).or_insert_with(|| json!({ "description": "" }));
     }
 }
 
 /// Says what a status means, and that a refusal is a problem of RFC 9457.
-fn describe_responses(operation: &mut Value) {
+fn describe_responses(operation: &mut Value, has_bodies: bool) {
     for (status, response) in operation["responses"].as_object_mut().into_iter().flatten() {
         if response["description"].as_str().is_none_or(str::is_empty) {
             let code = status.parse().ok().and_then(|code| StatusCode::from_u16(code).ok());
             let reason = code.and_then(|code| code.canonical_reason()).unwrap_or("Answer");
             response["description"] = json!(reason);
+        }
+        if has_bodies && status.starts_with(['4', '5']) && response.get("content").is_none() {
+            response["content"] = json!({ "application/problem+json": { "schema": { "$ref": PROBLEM } } });
         }
         let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) else { continue };
         let is_problem =

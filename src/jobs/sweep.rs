@@ -62,6 +62,10 @@ impl Sweep {
     /// Errors: the database or the store of recordings does not answer; an erasure that fails alone is counted.
     pub async fn pass(&self, now: UnixMs) -> Result<Swept, SweepError> {
         let (mut swept, server) = (Swept::default(), Actor::server());
+        let transferred = self.store.apply_transfers(now).await?;
+        if transferred > 0 {
+            tracing::info!(transferred, "made the transfers whose day has come");
+        }
         for begun in self.store.unfinished_erasures().await? {
             self.settle(&begun, &server, now, &mut swept).await;
         }

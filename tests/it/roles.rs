@@ -219,11 +219,21 @@ impl Cast {
             let body = if body.is_empty() { "{}".to_owned() } else { body };
             request = request.header("content-type", "application/json").body(body);
         }
+        let request = request.header("tus-resumable", "1.0.0");
         let response = request.send().await.expect("the server answers");
         let status = response.status();
         if status.is_success() {
             // Not read: some of these answers never end.
             return '+';
+        }
+        if line.method == Method::HEAD {
+            return match status.as_u16() {
+                401 => 'A',
+                403 => 'F',
+                404 => 'N',
+                500.. => '!',
+                _ => '+',
+            };
         }
         let problem: Value = response.json().await.unwrap_or(Value::Null);
         match (status.as_u16(), problem["code"].as_str()) {

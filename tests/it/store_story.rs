@@ -12,8 +12,9 @@ use gijiroku::store::meetings::{Meeting, Member, NewMeeting, Sensitivity, Viewer
 use gijiroku::store::minutes::{Cause, Edit};
 use gijiroku::store::retention::What;
 use gijiroku::store::sessions::{Scope, Session, Token};
-use gijiroku::store::users::{NewUser, Purpose, Role, User};
-use gijiroku::store::{Id, Location, Store};
+use gijiroku::store::transfers::{Move, Plan, Present, Run, Step};
+use gijiroku::store::users::{Department, NewUser, Purpose, Role, User};
+use gijiroku::store::{Id, Location, Store, StoreError};
 
 use crate::postgres;
 use crate::support::repository;
@@ -92,6 +93,7 @@ async fn story(store: &Store) -> Vec<String> {
     passwords(store, &people, &mut seen).await;
     sessions(store, &people, &mut seen).await;
     tokens(store, &people, &mut seen).await;
+    transfers(store, &people, &mut seen).await;
     let meeting = meetings(store, &people, &mut seen).await;
     minutes(store, &people, meeting.id, &mut seen).await;
     jobs(store, &people, meeting.id, &mut seen).await;
@@ -133,8 +135,9 @@ async fn people(store: &Store, seen: &mut Observed) -> People {
     seen.note("change user", store.change_user(&staff, &actor, at(5)).await);
     seen.note("user", store.user(staff.id).await);
     seen.note("no user", store.user(Id::LAST).await);
-    seen.note("users", store.users("", 10).await);
-    seen.note("users after", store.users("admin", 1).await);
+    seen.note("users", store.users("", 10, None).await);
+    seen.note("users after", store.users("admin", 1, None).await);
+    seen.note("users of nowhere", store.users("", 10, Some(Id::LAST)).await);
     seen.note("somebody", store.has_users().await);
     People { admin, staff, actor }
 }
@@ -149,6 +152,16 @@ async fn passwords(store: &Store, people: &People, seen: &mut Observed) {
     let set = store.set_password(people.staff.id, "$argon2id$other", None, &people.actor, at(7)).await;
     seen.note("set password", set);
     seen.note("open again", store.credentials("sato").await);
+    let staff = people.staff.id;
+    let link = store.add_link("link-hash", Purpose::Password, Some(staff), at(100), &people.actor, at(7));
+    seen.note("password link", link.await);
+    seen.note("whose link", store.link_user("link-hash", at(8)).await);
+    for _ in 0..2 {
+        let set =
+            store.set_password_by_link("link-hash", staff, "$argon2id$third", &people.actor, at(8)).await;
+        seen.note("set by link", set);
+    }
+    seen.note("nobody's link", store.link_user("link-hash", at(8)).await);
 }
 
 async fn sessions(store: &Store, people: &People, seen: &mut Observed) {
@@ -177,14 +190,44 @@ async fn sessions(store: &Store, people: &People, seen: &mut Observed) {
 
 async fn tokens(store: &Store, people: &People, seen: &mut Observed) {
     let token = Token::new("連携", vec![Scope::Read, Scope::Write], Some(at(9_000)), at(110));
-    let added = store.add_token(people.staff.id, &token, "token-hash", &people.actor, at(110)).await;
+    let added = store.add_token(people.staff.id, &token, "token-hash", 1, &people.actor, at(110)).await;
     seen.note("token", added);
+    let more = Token::new("別", vec![Scope::Read], Some(at(9_000)), at(110));
+    let refused = store.add_token(people.staff.id, &more, "other-hash", 1, &people.actor, at(110)).await;
+    seen.note("one token too many", refused);
     seen.note("use", store.touch_token(token.id, at(111)).await);
     seen.note("found", store.token("token-hash").await);
     seen.note("tokens", store.tokens(people.staff.id).await);
     seen.note("not theirs", store.revoke_token(people.admin.id, token.id, &people.actor, at(112)).await);
     seen.note("revoke", store.revoke_token(people.staff.id, token.id, &people.actor, at(112)).await);
     seen.note("revoked", store.token("token-hash").await);
+}
+
+async fn transfers(store: &Store, people: &People, seen: &mut Observed) {
+    let (user, effective_at) = (people.staff.id, at(10_000));
+    let to = Move::To { department: people.staff.department, role: Role::Auditor };
+    for (run, change) in [(Run::Dry, Move::Leave), (Run::Real, Move::Leave), (Run::Real, to)] {
+        let plan = |present: &Present| -> Result<Plan, StoreError> {
+            let department =
+                Department { id: Id::new(), name: "新設課".to_owned(), parent: None, closed_at: None };
+            let is_known = present.departments.iter().any(|known| known.name == department.name);
+            let departments = if is_known { Vec::new() } else { vec![department] };
+            Ok(Plan { departments, steps: vec![Step::Schedule { user, change, effective_at }] })
+        };
+        let planned = store.reorganise(plan, run, &people.actor, at(115)).await;
+        seen.note(
+            "reorganise",
+            planned.map(|plan| plan.departments.len()).map_err(|error| error.to_string()),
+        );
+        seen.note("waiting", store.transfers().await);
+    }
+    let waiting = store.transfers().await.expect("they can be read")[0].id;
+    seen.note("one", store.transfer(waiting).await);
+    seen.note("not yet", store.apply_transfers(at(9_999)).await);
+    seen.note("due", store.apply_transfers(at(10_000)).await);
+    seen.note("transferred", store.user(user).await);
+    seen.note("too late to give up", store.cancel_transfer(waiting, &people.actor, at(10_001)).await);
+    seen.note("back", store.change_user(&people.staff, &people.actor, at(116)).await);
 }
 
 async fn meetings(store: &Store, people: &People, seen: &mut Observed) -> Meeting {
