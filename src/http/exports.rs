@@ -285,7 +285,7 @@ pub struct WholeInput {
 
 /// The minutes that were taken in.
 #[derive(Serialize, ToSchema)]
-pub struct ImportAnswer {
+pub struct TakenIn {
     /// Their revision.
     revision: u64,
 }
@@ -293,21 +293,21 @@ pub struct ImportAnswer {
 /// Takes in minutes that were exported as json; only a meeting without minutes takes them.
 #[utoipa::path(post, path = "/v1/meetings/{id}/minutes", tag = "minutes", request_body = WholeInput,
     params(("id" = Id, Path)),
-    responses((status = 201, body = ImportAnswer), (status = 403, body = Problem), (status = 404, body = Problem),
+    responses((status = 201, body = TakenIn), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 413, body = Problem), (status = 422, body = Problem)))]
 pub async fn take_in(
     State(app): State<Shared>,
     caller: Caller,
     Path(id): Path<Id>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<ImportAnswer>), Problem> {
+) -> Result<(StatusCode, Json<TakenIn>), Problem> {
     caller.require_scope(Scope::Write)?;
     caller.meeting(&app, id, Standing::Edit).await?;
     let body = body?;
     let minutes = heavy::apart(move || whole(&body)).await??;
     let document = app.store.import_minutes(id, &minutes, &caller.actor, app.now()).await?;
     let document = document.ok_or(Code::MinutesExist)?;
-    Ok((StatusCode::CREATED, Json(ImportAnswer { revision: document.revision })))
+    Ok((StatusCode::CREATED, Json(TakenIn { revision: document.revision })))
 }
 
 fn whole(body: &[u8]) -> Result<Minutes, Problem> {

@@ -183,6 +183,7 @@ impl Entry {
 /// Whose words they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = WordScope)]
 pub enum Scope {
     /// 会議
     Meeting,

@@ -18,6 +18,7 @@ const CHUNK: usize = 2_000;
 
 /// A registered word as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RegisteredWord)]
 pub struct Word {
     /// Its name inside the product.
     pub id: Id,
