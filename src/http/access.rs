@@ -9,6 +9,7 @@
 //!
 //! *Known*: title, dates, owner and size, never what was said; enough to hand a meeting over or set its retention.
 
+use crate::store::Id;
 use crate::store::meetings::{Meeting, Member, Sensitivity};
 use crate::store::users::{Role, User};
 
@@ -69,7 +70,7 @@ pub const fn administrates(user: &User) -> bool {
 }
 
 /// Tells whether a person may see and change accounts of a department.
-pub fn may_manage_people(user: &User, department: crate::store::Id) -> bool {
+pub fn may_manage_people(user: &User, department: Id) -> bool {
     match user.role {
         Role::Administrator => true,
         Role::DepartmentAdministrator => user.department == department,
@@ -85,6 +86,28 @@ pub const fn people_reach(user: &User) -> Option<crate::store::Id> {
         Role::Administrator => None,
         Role::DepartmentAdministrator | Role::Staff | Role::Auditor => Some(user.department),
     }
+}
+
+/// Tells whether a person may see templates and words of a department, or of the whole office if there is none.
+pub fn may_see_shared(user: &User, department: Option<Id>) -> bool {
+    let anywhere = matches!(user.role, Role::Administrator | Role::Auditor);
+    department.is_none_or(|department| anywhere || user.department == department)
+}
+
+/// Tells whether a person may make, change and take away templates and groups of words of a department, or of the
+/// whole office if there is none.
+pub fn may_keep_shared(user: &User, department: Option<Id>) -> bool {
+    match user.role {
+        Role::Administrator => true,
+        Role::DepartmentAdministrator => department == Some(user.department),
+        Role::Staff | Role::Auditor => false,
+    }
+}
+
+/// Tells whether a person may register words in a group of a department: colleagues share one list, since several
+/// people write one record.
+pub fn may_register_words(user: &User, department: Option<Id>) -> bool {
+    may_keep_shared(user, department) || (user.role == Role::Staff && department == Some(user.department))
 }
 
 /// Tells whether a person may give a role: nobody gives more than they have.
@@ -105,7 +128,6 @@ pub fn may_audit(user: &User) -> bool {
 mod tests {
     use super::*;
     use crate::clock::UnixMs;
-    use crate::store::Id;
 
     fn user(role: Role, department: Id) -> User {
         User {
@@ -182,6 +204,22 @@ mod tests {
             standing(&user, &meeting, Some(&Member { user: user.id, can_edit: true })),
             Standing::Read
         );
+    }
+
+    #[test]
+    fn words_are_registered_by_colleagues_and_kept_by_administrators() {
+        let (own, other) = (Some(Id::new()), Some(Id::new()));
+        let rights = |role| {
+            let user = user(role, own.expect("there is one"));
+            [own, other, None].map(|department| {
+                let of = [may_see_shared, may_register_words, may_keep_shared];
+                of.map(|may| u8::from(may(&user, department))).into_iter().sum::<u8>()
+            })
+        };
+        assert_eq!(rights(Role::Staff), [2, 0, 1]);
+        assert_eq!(rights(Role::DepartmentAdministrator), [3, 0, 1]);
+        assert_eq!(rights(Role::Administrator), [3, 3, 3]);
+        assert_eq!(rights(Role::Auditor), [1, 1, 1]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -142,6 +142,18 @@ codes! {
     StepRefused = (409, "step_refused", "G-2007",
         "今の状態からはこの操作に進めません。画面を読み込み直してください。",
         "This step does not follow on the present state.");
+    /// Minutes are there already.
+    MinutesExist = (409, "minutes_exist", "G-2008",
+        "この会議にはすでに議事録があります。何も変更していません。取り込むには新しい会議を作成してください。",
+        "This meeting has minutes already; nothing was changed.");
+    /// A file that was handed over is not what it should be.
+    FileRefused = (422, "file_refused", "G-2009",
+        "ファイルを取り込めません。何も変更していません。詳細を確認し、ファイルを直してからもう一度操作してください。",
+        "The file cannot be taken in; nothing was changed.");
+    /// A file cannot be written.
+    ExportRefused = (422, "export_refused", "G-2010",
+        "ファイルを出力できません。議事録は保存済みです。詳細を確認し、設定を変えてからもう一度操作してください。",
+        "The file cannot be written; the minutes are safe.");
     /// The request cannot be read.
     Malformed = (400, "malformed", "G-1201",
         "送られた内容を読み取れません。何も変更していません。", "The request cannot be read; nothing was changed.");
@@ -354,6 +366,13 @@ impl From<JsonRejection> for Problem {
             _ => Code::Malformed,
         };
         Self::new(code).about(rejection.body_text())
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        let too_large = rejection.status() == StatusCode::PAYLOAD_TOO_LARGE;
+        if too_large { Code::TooLarge.into() } else { Code::Malformed.into() }
     }
 }
 

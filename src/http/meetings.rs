@@ -6,10 +6,10 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Shared;
 use super::access::{self, Standing};
 use super::auth::{Body, Caller, Path, Query};
 use super::error::{Code, Problem};
+use super::{Shared, templates};
 use crate::clock::UnixMs;
 use crate::store::Id;
 use crate::store::meetings::{Meeting, Member, NewMeeting, Sensitivity, Viewer};
@@ -26,7 +26,8 @@ const PAGE_MAX: u32 = 200;
 /// A meeting to be made.
 #[derive(Deserialize, ToSchema)]
 pub struct MeetingInput {
-    /// 会議名, 1 to 200 characters
+    /// 会議名, 1 to 200 characters; the template's title if empty
+    #[serde(default)]
     pub(super) title: String,
     /// 部署; the own one if absent
     pub(super) department: Option<Id>,
@@ -286,12 +287,17 @@ pub(super) async fn checked_new(
             return Err(Problem::new(Code::Invalid).about("department"));
         }
     }
+    let held_on = checked_date(&input.held_on)?;
+    let title = match input.template {
+        Some(id) => templates::title(app, caller, id, input.title, &held_on).await?,
+        None => input.title,
+    };
     Ok(NewMeeting {
-        title: checked_title(&input.title)?,
+        title: checked_title(&title)?,
         department,
         owner: caller.user.id,
         sensitivity: input.sensitivity.unwrap_or(Sensitivity::Internal),
-        held_on: checked_date(&input.held_on)?,
+        held_on,
         template: input.template,
         sample: false,
     })

@@ -217,7 +217,13 @@ async fn step_back(
     carry_out(app, caller, id, edit).await.map(Json)
 }
 
-async fn carry_out(app: &App, caller: &Caller, id: Id, edit: Edit<'_>) -> Result<EditAnswer, Problem> {
+/// Carries out an edit and says what became of it.
+pub(super) async fn carry_out(
+    app: &App,
+    caller: &Caller,
+    id: Id,
+    edit: Edit<'_>,
+) -> Result<EditAnswer, Problem> {
     match app.store.edit(id, edit, &caller.actor, app.now()).await? {
         Edited::Done(Done { document, since, ops }) => {
             Ok(EditAnswer { revision: document.revision, since, ops })
@@ -252,7 +258,8 @@ fn about(now: &Document, thing: &crate::minutes::edit::Thing) -> serde_json::Val
     }
 }
 
-fn checked_request(request: &str) -> Result<&str, Problem> {
+/// Passes the name of an attempt.
+pub(super) fn checked_request(request: &str) -> Result<&str, Problem> {
     let chars = request.chars().count();
     if chars == 0 || chars > REQUEST_CHARS_MAX {
         return Err(Problem::new(Code::Invalid).about("request_id: 1 文字から 64 文字まで"));

@@ -13,16 +13,20 @@ pub mod access;
 pub mod audit;
 pub mod auth;
 pub mod error;
+pub mod exports;
 pub mod health;
+pub mod heavy;
 pub mod import;
 pub mod jobs;
 pub mod limits;
 pub mod meetings;
 pub mod metrics;
 pub mod minutes;
+pub mod offers;
 pub mod openapi;
 pub mod outlook;
 pub mod people;
+pub mod proposals;
 pub mod recordings;
 pub mod rendered;
 pub mod retention;
@@ -31,12 +35,14 @@ pub mod secret;
 pub mod serve;
 pub mod session;
 pub mod setbacks;
+pub mod templates;
 pub mod tokens;
 pub mod transcriptions;
 pub mod transfers;
 pub mod tus;
 pub mod uploads;
 pub mod web;
+pub mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -190,6 +196,7 @@ pub fn api() -> OpenApiRouter<Shared> {
         .merge(uploads::routes())
         .merge(recordings::routes())
         .merge(transcriptions::routes())
+        .merge(text())
 }
 
 /// Recordings are compressed already, and a browser jumps around in them by their bytes.
@@ -198,6 +205,34 @@ fn worth_compressing() -> impl Predicate {
         .and(NotForContentType::const_new("audio/"))
         .and(NotForContentType::const_new("video/"))
         .and(NotForContentType::const_new("application/octet-stream"))
+}
+
+/// Everything about minutes that is work on text: templates, words, proposals, files.
+fn text() -> OpenApiRouter<Shared> {
+    // A file of minutes with every word's time is longer than what else is sent.
+    let whole = OpenApiRouter::new()
+        .routes(routes!(exports::take_in))
+        .layer(DefaultBodyLimit::max(exports::WHOLE_BYTES_MAX));
+    OpenApiRouter::new()
+        .merge(whole)
+        .routes(routes!(templates::list, templates::add))
+        .routes(routes!(templates::read, templates::change, templates::remove))
+        .routes(routes!(templates::word, templates::set_word, templates::remove_word))
+        .routes(routes!(words::groups, words::add_group))
+        .routes(routes!(words::change_group, words::remove_group))
+        .routes(routes!(words::words, words::put_words, words::add_word))
+        .routes(routes!(words::change_word, words::remove_word))
+        .routes(routes!(words::import_words))
+        .routes(routes!(words::export_words))
+        .routes(routes!(words::choice, words::choose))
+        .routes(routes!(words::candidates))
+        .routes(routes!(proposals::propose))
+        .routes(routes!(proposals::take))
+        .routes(routes!(proposals::find))
+        .routes(routes!(proposals::consistency))
+        .routes(routes!(offers::offers))
+        .routes(routes!(exports::export))
+        .routes(routes!(exports::check))
 }
 
 /// Makes the whole service.

@@ -34,6 +34,7 @@ pub struct Folding {
 ///
 /// Units: characters of the text as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = FoundPlace)]
 pub struct Hit {
     /// Whose text.
     pub block: BlockId,

@@ -184,6 +184,7 @@ impl Tx {
             ],
         )
         .await?;
+        self.begin_from_template(id, new, now).await?;
         self.index_title(id, &new.title).await?;
         let detail = serde_json::json!({ "sensitivity": new.sensitivity, "department": new.department });
         self.audit(Entry::done(actor, now, "meeting.create", id).on(id).with(detail)).await?;

@@ -160,6 +160,26 @@ impl Tx {
 }
 
 impl Store {
+    /// Takes in minutes that were made elsewhere, checked by the caller; nothing if the meeting has minutes already.
+    pub async fn import_minutes(
+        &self,
+        meeting: Id,
+        minutes: &Minutes,
+        actor: &Actor,
+        now: UnixMs,
+    ) -> Result<Option<Document>, StoreError> {
+        let mut tx = self.write().await?;
+        if !tx.begin_minutes(meeting, (minutes, EditionKind::Kept), actor, now).await? {
+            return Ok(None);
+        }
+        tx.run("UPDATE meetings SET updated_at = $2 WHERE id = $1", values![meeting, now]).await?;
+        let facts = serde_json::json!({ "blocks": minutes.blocks.len() });
+        tx.audit(Entry::done(actor, now, "minutes.import", meeting).on(meeting).with(facts)).await?;
+        tx.commit().await?;
+        self.notices.tell(meeting);
+        Ok(Some(Document { revision: 1, minutes: Arc::new(minutes.clone()) }))
+    }
+
     /// Returns the minutes of a meeting as they are now.
     pub async fn document(&self, meeting: Id) -> Result<Option<Document>, StoreError> {
         let sql = "SELECT revision FROM minutes WHERE meeting_id = $1";

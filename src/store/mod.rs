@@ -25,11 +25,13 @@ pub mod sample;
 pub mod search;
 pub mod sessions;
 pub mod staging;
+pub mod templates;
 pub mod transcripts;
 pub mod transfers;
 pub mod uploads;
 pub mod users;
 pub mod windows;
+pub mod words;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -473,6 +473,7 @@ impl Tx {
         for sql in [
             "DELETE FROM words WHERE group_id IN (SELECT id FROM word_groups WHERE meeting_id = $1)",
             "DELETE FROM word_groups WHERE meeting_id = $1",
+            "DELETE FROM word_choices WHERE meeting_id = $1",
             "DELETE FROM members WHERE meeting_id = $1",
             "DELETE FROM uploads WHERE meeting_id = $1",
             "UPDATE recordings SET file_name = '' WHERE meeting_id = $1",

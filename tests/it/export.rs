@@ -96,7 +96,7 @@ fn read_pdf(file: &Path) -> String {
 }
 
 /// Puts names into a document of ours, as an office would into its own.
-fn own_template() -> Vec<u8> {
+pub fn own_template() -> Vec<u8> {
     let plain = made(&meeting(), &full(Format::Docx, SpeakerLayout::Line)).bytes;
     let mut archive = zip::ZipArchive::new(Cursor::new(plain)).expect("it is an archive");
     let mut written = zip::ZipWriter::new(Cursor::new(Vec::new()));

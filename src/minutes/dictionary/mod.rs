@@ -17,6 +17,7 @@ pub use repair::{candidates, propose};
 
 pub use super::csv::{Charset, Exported};
 use super::passage::Protected;
+use crate::clock::UnixMs;
 
 /// Most entries of one list.
 pub const ENTRIES_MAX: usize = 20_000;
@@ -50,6 +51,24 @@ impl Day {
         let month: i8 = month.parse().map_err(|_| wrong())?;
         let day: i8 = day.parse().map_err(|_| wrong())?;
         jiff::civil::Date::new(year, month, day).map(Self).map_err(|_| wrong())
+    }
+
+    /// Returns the day that it is in Japan at a moment.
+    ///
+    /// Range: moments outside of the calendar's years count as its first day.
+    pub fn in_japan(at: UnixMs) -> Self {
+        let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(9));
+        Self(jiff::Timestamp::from_millisecond(at.ms()).unwrap_or_default().to_zoned(zone).date())
+    }
+
+    /// Returns the moment at which the day ends in Japan, `days` days later.
+    ///
+    /// Range: nothing past the end of the calendar.
+    pub fn end_in_japan(self, days: u32) -> Option<UnixMs> {
+        let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(9));
+        let last = self.0.checked_add(jiff::ToSpan::days(i64::from(days) + 1)).ok()?;
+        let end = last.to_zoned(zone).ok()?;
+        Some(UnixMs::from_ms(end.timestamp().as_millisecond()))
     }
 }
 
@@ -164,6 +183,7 @@ impl Entry {
 /// Whose words they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = WordScope)]
 pub enum Scope {
     /// 会議
     Meeting,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::UnixMs;
 use crate::minutes::testing::{accepted, four_hours, minutes_of, quick, said};
 
 fn entry(written: &str, reading: &str, sources: &[&str]) -> Entry {
@@ -191,4 +192,13 @@ fn ten_thousand_entries_are_read_and_applied_at_once() {
     let entries: Vec<&Entry> = imported.entries.iter().collect();
     let proposals = quick("dictionary of 10,000 entries", || propose(&minutes, &entries));
     assert_eq!((proposals.len(), proposals[0].after.as_str()), (4000, "正語123番"));
+}
+
+#[test]
+fn a_day_begins_and_ends_as_clocks_in_japan_say() {
+    let evening = UnixMs::from_ms(1_774_969_200_000 - 1);
+    assert_eq!(String::from(Day::in_japan(evening)), "2026-03-31");
+    assert_eq!(String::from(Day::in_japan(evening.plus(std::time::Duration::from_millis(1)))), "2026-04-01");
+    let march = Day::parse("2026-03-30").expect("there is such a day");
+    assert_eq!(march.end_in_japan(1), Some(UnixMs::from_ms(1_774_969_200_000)));
 }

@@ -14,6 +14,7 @@ pub(super) const MISSING: char = '〓';
 
 /// A character that an encoding or a font does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = UnfitCharacter)]
 pub struct Misfit {
     /// The character.
     pub character: char,

@@ -82,7 +82,11 @@ CREATE TABLE templates (
     department_id TEXT REFERENCES departments (id),
     name TEXT NOT NULL,
     document TEXT NOT NULL,
-    updated_at INTEGER NOT NULL
+    -- The office's own Word file in base64.
+    word TEXT,
+    updated_at INTEGER NOT NULL,
+    -- A template that meetings were made from stays for them; it is only offered no more.
+    removed_at INTEGER
 ) STRICT;
 
 CREATE TABLE meetings (
@@ -259,6 +263,7 @@ CREATE TABLE word_groups (
     name TEXT NOT NULL,
     created_at INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX word_groups_meeting ON word_groups (meeting_id);
 
 CREATE TABLE words (
     id TEXT PRIMARY KEY,
@@ -267,6 +272,13 @@ CREATE TABLE words (
     entry TEXT NOT NULL,
     updated_at INTEGER NOT NULL,
     UNIQUE (group_id, surface)
+) STRICT;
+CREATE INDEX words_recent ON words (group_id, updated_at);
+
+-- The groups a meeting chose, as a list of names in JSON; without a row all of its office and department count.
+CREATE TABLE word_choices (
+    meeting_id TEXT PRIMARY KEY REFERENCES meetings (id),
+    chosen TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE audit (
