@@ -14,6 +14,7 @@ use crate::speech::Backend;
 use crate::speech::engine::{EngineSettings, Handle, Health, Patience};
 use crate::speech::longform::{LongForm, LongFormSettings, Outcome};
 use crate::speech::model::ggml;
+use crate::speech::model::tokenizer::Tokenizer;
 use crate::speech::transcript::Transcript;
 use crate::speech::vocabulary::Vocabulary;
 use crate::store::StoreError;
@@ -50,6 +51,8 @@ pub struct Tools {
     model: Located,
     backend: Backend,
     detector: Arc<Silero>,
+    /// Turns words into the model's tokens; made when a job first has words.
+    tokenizer: Option<Tokenizer>,
     engine: Handle,
 }
 
@@ -117,6 +120,8 @@ pub struct Task<'a> {
     pub audio: &'a Path,
     /// How to recognise it.
     pub settings: jobs::Settings,
+    /// The office's words for this meeting, as [`Vocabulary::parse`] reads them.
+    pub words: &'a str,
     /// What is kept so far, by the question it answers.
     pub kept: &'a dyn Fn(&Question) -> Result<Vec<Outcome>, StoreError>,
     /// Keeps a window.
@@ -153,8 +158,8 @@ pub fn recognise(
         Question { model_sha256: now.model.sha256.clone(), product: env!("CARGO_PKG_VERSION").to_owned() };
     let kept = (task.kept)(&question).map_err(|error| setback_of_store(&error))?;
     let resumed_ms = kept.iter().map(|outcome| outcome.until_ms).max().unwrap_or(0);
-    let long_form =
-        LongFormSettings::of(task.settings.preset, now.backend, task.settings.language, Vec::new());
+    let (vocabulary, prompt) = now.words(task.words)?;
+    let long_form = LongFormSettings::of(task.settings.preset, now.backend, task.settings.language, prompt);
     let mut health = now.engine.health();
     (task.moved)(&health);
     let job = transcribe::Job {
@@ -162,7 +167,7 @@ pub fn recognise(
         vad: Vad::new(Arc::clone(&now.detector), VadSettings { pad_ms: 0, ..VadSettings::default() }),
         long_form: LongForm::new(long_form, kept),
         engine: &mut now.engine,
-        vocabulary: &Vocabulary::default(),
+        vocabulary: &vocabulary,
         model: now.model.id.clone(),
         stop: &task.signals.stop,
     };
@@ -226,7 +231,27 @@ impl Workshop {
             patience: self.patience,
         };
         let engine = Handle::start(settings, clock);
-        Ok(Tools { model, backend, detector: Arc::new(detector), engine })
+        Ok(Tools { model, backend, detector: Arc::new(detector), tokenizer: None, engine })
+    }
+}
+
+impl Tools {
+    /// Reads the office's words and makes hints of them. Words that cannot be read help nobody, but stop nothing.
+    fn words(&mut self, text: &str) -> Result<(Vocabulary, Vec<u32>), Setback> {
+        if text.is_empty() {
+            return Ok((Vocabulary::default(), Vec::new()));
+        }
+        let vocabulary = Vocabulary::parse(text).unwrap_or_else(|error| {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "the words of a meeting cannot be used");
+            Vocabulary::default()
+        });
+        if self.tokenizer.is_none() {
+            let head = self.model.read_head(ggml::TOKENS_BYTES).map_err(|error| no_model(&error.into()))?;
+            self.tokenizer = ggml::tokenizer(&head).ok();
+        }
+        let prompt = self.tokenizer.as_ref().map_or_else(Vec::new, |tokenizer| vocabulary.prompt(tokenizer));
+        Ok((vocabulary, prompt))
     }
 }
 

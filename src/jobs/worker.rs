@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::recognise::{Heard, Setback, Signals, Task, Tools, Workshop, recognise};
 use crate::clock::{Mono, UnixMs};
+use crate::minutes::dictionary::Day;
 use crate::minutes::draft::draft;
 use crate::minutes::{HeaderField, Minutes};
 use crate::speech::longform::Outcome;
@@ -181,6 +182,7 @@ impl Node {
             Ok(audio) => audio,
             Err(setback) => return (Err(setback), tools),
         };
+        let words = self.words(job).await;
         let (store, workshop) = (self.store.clone(), self.settings.workshop.clone());
         let (signals, settings, runtime) = (Arc::clone(signals), job.settings, Runtime::current());
         let running = spawn_blocking(move || {
@@ -188,6 +190,7 @@ impl Node {
             let task = Task {
                 audio: audio.path(),
                 settings,
+                words: &words,
                 kept: &|question: &Question| runtime.block_on(store.kept_windows(lease.job, question)),
                 keep: &|question: &Question, outcome: &Outcome| {
                     signals.heed(runtime.block_on(store.keep_window(lease, question, outcome))?);
@@ -206,6 +209,16 @@ impl Node {
             tracing::error!(job.id = %job.id, "the recognition of job {} ended by a defect", job.id);
             let (hindrance, failure) = (Hindrance::EngineDown, Failure::Crashed);
             (Err(Setback::Again { hindrance, failure }), None)
+        })
+    }
+
+    /// Returns the office's words for a job's meeting; none if they cannot be had now: the text does not wait for them.
+    async fn words(&self, job: &Job) -> String {
+        let Some(meeting) = job.meeting else { return String::new() };
+        let today = Day::in_japan(UnixMs::now());
+        self.store.vocabulary_of_meeting(meeting, today).await.unwrap_or_else(|error| {
+            log(&error, "the words of a meeting cannot be looked up");
+            String::new()
         })
     }
 

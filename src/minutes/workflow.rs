@@ -19,6 +19,7 @@ pub const REASON_CHARS_MAX: usize = 1_000;
 /// How far minutes have come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = MinutesState)]
 pub enum State {
     /// 作成中
     #[default]

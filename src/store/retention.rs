@@ -92,6 +92,7 @@ pub struct Due {
 
 /// Something that was erased.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ErasedItem)]
 pub struct Item {
     /// What kind: `recording`, `transcripts`, `snapshots` and so on.
     pub kind: String,

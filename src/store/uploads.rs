@@ -34,6 +34,7 @@ const RESERVED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Where an upload stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = UploadState)]
 pub enum State {
     /// 取込中: bytes come, or came and may go on.
     Receiving,

@@ -7,6 +7,7 @@ use std::io::Write;
 
 use super::cursor::Cursor;
 use super::layout::{self, Class, Dims, TensorSpec};
+use super::tokenizer::Tokenizer;
 use super::{ModelError, Precision, mel, quant::Format};
 
 /// First four bytes of the file, as a little-endian number.
@@ -161,6 +162,19 @@ impl<'a> Model<'a> {
     pub fn tensor(&self, name: &str) -> Result<Tensor<'a>, ModelError> {
         self.tensors.get(name).copied().ok_or_else(|| ModelError::Missing { name: name.to_owned() })
     }
+}
+
+/// First bytes of a file that hold its text tokens for certain: sizes and filters take 128 kB, tokens some 800 kB.
+pub const TOKENS_BYTES: u64 = 8 << 20;
+
+/// Makes the tokenizer of a model from the first [`TOKENS_BYTES`] of its file, whatever its size.
+///
+/// Errors: [`ModelError`] if they are no head of a model.
+pub fn tokenizer(head: &[u8]) -> Result<Tokenizer, ModelError> {
+    let mut cursor = Cursor::new(head);
+    let (dims, _) = read_header(&mut cursor)?;
+    read_filters(&mut cursor, dims)?;
+    Tokenizer::new(&read_vocabulary(&mut cursor, dims)?, dims.vocab)
 }
 
 fn read_header(cursor: &mut Cursor<'_>) -> Result<(Dims, Format), ModelError> {
