@@ -25,6 +25,9 @@ run: model ## Start the server; the first time it prints the link by which the a
 test: model ## Run every test, for real: model, engine child, both databases, damaged files
 	@./.ci/setup.sh test
 	@cargo test --release --locked
+	@echo 'The same office on PostgreSQL:'
+	@OFFICE_DATABASE=postgres cargo test --release --locked --test it -- accounts exports minutes operation recordings roles \
+		textwork transfers uploads::
 
 check: setup ## The fast gate before a commit
 	cargo fmt --check

@@ -246,6 +246,12 @@ async fn the_story_of_the_queue_on_sqlite() {
     queue_story(&store).await;
 }
 
+#[tokio::test]
+async fn the_queue_does_the_same_on_postgresql() {
+    let store = Store::open(&crate::postgres::database()).await.expect("a fresh database can be opened");
+    queue_story(&store).await;
+}
+
 /// An office with a worker's desk: audio, a meeting, and its owner.
 struct Desk {
     office: Office,

@@ -23,6 +23,8 @@ pub const PASSWORD: &str = "correct horse battery staple";
 pub struct Office {
     /// What it remembers.
     pub store: Store,
+    /// Where that is kept.
+    pub location: Location,
     /// Where it listens.
     pub address: SocketAddr,
     /// Its data folder.
@@ -55,7 +57,7 @@ pub struct Answer {
 }
 
 impl Office {
-    /// Opens an office on SQLite, with nobody in it.
+    /// Opens an office with nobody in it: on SQLite, or on PostgreSQL if the environment says so.
     pub async fn open() -> Self {
         Self::open_with(Settings::default()).await
     }
@@ -63,7 +65,12 @@ impl Office {
     /// Opens an office with these settings.
     pub async fn open_with(settings: Settings) -> Self {
         let folder = tempfile::tempdir().expect("temporary folders can be made");
-        let location = Location::File(folder.path().join("gijiroku.sqlite"));
+        // `make test` runs the same tests a second time with this set.
+        let location = match std::env::var("OFFICE_DATABASE").as_deref() {
+            Ok("postgres") => crate::postgres::database(),
+            Ok(other) => panic!("OFFICE_DATABASE={other}: only postgres is known"),
+            Err(_) => Location::File(folder.path().join("gijiroku.sqlite")),
+        };
         Self::open_at(folder, &location, settings).await
     }
 
@@ -87,14 +94,14 @@ impl Office {
             let served = http::serve::serve(vec![listener], None, router, std::future::pending()).await;
             served.expect("the server listens");
         });
-        Self { store, address, folder, clock, server }
+        Self { store, location: location.clone(), address, folder, clock, server }
     }
 
     /// Ends the server without a word and starts another one on the same folder.
     pub async fn restart(self, settings: Settings) -> Self {
         self.server.abort();
         self.store.close().await;
-        let location = Location::File(self.folder.path().join("gijiroku.sqlite"));
+        let location = self.location;
         Self::open_at(self.folder, &location, settings).await
     }
 
