@@ -171,17 +171,17 @@ codes! {
     UnsupportedMedia = (415, "unsupported_media", "G-1205",
         "送られた形式には対応していません。何も変更していません。", "The content type is not supported.");
     /// The recording is waiting for recognition, or being recognised.
-    RecognitionOpen = (409, "recognition_open", "G-2001",
+    RecognitionOpen = (409, "recognition_open", "G-2202",
         "この録音はすでに待機中か処理中です。終わってからもう一度操作するか、先に取り消してください。",
         "This recording is waiting or being recognised already.");
     /// The meeting has no recording, or its audio is erased.
-    NoRecording = (409, "no_recording", "G-2002",
+    NoRecording = (409, "no_recording", "G-2203",
         "認識できる録音がありません。録音を取り込んでください。", "There is no recording to recognise.");
     /// The job has ended.
-    JobEnded = (409, "job_ended", "G-2003",
+    JobEnded = (409, "job_ended", "G-2204",
         "この処理はすでに終わっています。結果は保存済みです。", "This job has ended; its result is kept.");
     /// The job has not failed and was not cancelled.
-    JobNotEnded = (409, "job_not_ended", "G-2004",
+    JobNotEnded = (409, "job_not_ended", "G-2205",
         "やり直せるのは、失敗した処理と取り消した処理です。", "Only a failed or cancelled job can be retried.");
     /// The client speaks another version of the upload protocol.
     TusVersion = (412, "tus_version", "G-2101",

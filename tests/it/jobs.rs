@@ -421,7 +421,7 @@ async fn a_file_that_is_no_recording_fails_for_good_and_says_what_to_do() {
     assert_eq!(failed["sentence"], "失敗(録音は保存済み)");
     assert_eq!(
         (failed["reason"]["code"].as_str(), failed["reason"]["number"].as_str()),
-        (Some("not_audio"), Some("G-2102"))
+        (Some("not_audio"), Some("G-2302"))
     );
     stop.cancel();
     running.await.expect("the worker ends politely");
