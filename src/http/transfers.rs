@@ -41,6 +41,7 @@ pub struct ImportQuery {
 pub struct ExportQuery {
     /// How its characters are written: `utf8_bom` (as if absent) or `cp932`.
     #[serde(default)]
+    #[param(inline)]
     charset: Charset,
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gijiroku::http::Settings;
 use gijiroku::http::limits::{Rate, Rates};
-use gijiroku::store::folder::DataFolder;
+use gijiroku::store::folder::{DataFolder, database_in};
 use gijiroku::store::users::Role;
 use gijiroku::store::{Location, Store};
 use reqwest::Method;
@@ -311,7 +311,7 @@ fn the_machine_itself_adds_lists_and_closes_accounts_beside_a_running_server() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
     let (folder, server) = runtime.block_on(async {
         let folder = tempfile::tempdir().expect("temporary folders can be made");
-        let location = Location::File(DataFolder::database_in(folder.path()));
+        let location = Location::File(database_in(folder.path()));
         let held = DataFolder::open(folder.path()).expect("the server holds the folder");
         (folder, (held, Store::open(&location).await.expect("the server holds the database")))
     });
@@ -341,5 +341,5 @@ fn the_machine_itself_adds_lists_and_closes_accounts_beside_a_running_server() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gijiroku"));
     let output = command.args(["user", "list", "--data"]).arg(elsewhere.path()).output();
     assert!(!output.expect("the program starts").status.success(), "no database is made by mistake");
-    assert!(!DataFolder::database_in(elsewhere.path()).exists());
+    assert!(!database_in(elsewhere.path()).exists());
 }

@@ -256,6 +256,13 @@ impl Person {
         self.send(self.request(Method::GET, path)).await
     }
 
+    /// GET with values behind the path, of any characters.
+    pub async fn get_with(&self, path: &str, values: &[(&str, &str)]) -> Answer {
+        let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+        let pairs: Vec<_> = values.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+        self.get(&format!("{path}?{}", pairs.join("&"))).await
+    }
+
     /// POST
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.send(self.request(Method::POST, path).json(&body)).await

@@ -52,7 +52,7 @@ const CLASSES: [(&str, [&str; 12]); 15] = [
     ("thing-read",           ["+",   "+",   "+",   "+",   "+",   "+",   "+",   "+",   "+",   "+",   "+",   "A"]),
     ("thing-write",          ["+",   "+",   "+",   "+",   "+",   "+",   "+",   "+",   "+",   "F",   "F",   "A"]),
     ("meeting-known",        ["+++", "+++", "+++", "++N", "+NN", "+++", "+NN", "+++", "+++", "+++", "+++", "AAA"]),
-    ("meeting-read",         ["+++", "+++", "+++", "++N", "+NN", "++F", "+NN", "+FF", "+FF", "+++", "+FF", "AAA"]),
+    ("meeting-read",         ["+++", "+++", "+++", "++N", "+NN", "++F", "+NN", "++F", "+FF", "+++", "++F", "AAA"]),
     ("meeting-edit",         ["+++", "+++", "FFF", "FFN", "FNN", "++F", "FNN", "FFF", "FFF", "FFF", "FFF", "AAA"]),
     ("meeting-manage",       ["+++", "FFF", "FFF", "FFN", "FNN", "++F", "FNN", "FFF", "FFF", "FFF", "FFF", "AAA"]),
     ("meeting-administer",   ["+++", "FFF", "FFF", "FFN", "FNN", "+++", "FNN", "+++", "FFF", "FFF", "FFF", "AAA"]),

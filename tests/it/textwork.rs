@@ -137,8 +137,7 @@ async fn ten_thousand_words_are_kept_and_read_page_by_page() {
     assert_eq!(put.json["added"], 10_000, "{:?}", put.json);
     let first = owner.get(&format!("{path}?limit=1000")).await.json;
     let last = texts_of(&first).last().map(|word| (*word).to_owned()).expect("the page is full");
-    let second = owner.request(Method::GET, &path).query(&[("after", last.as_str()), ("limit", "1000")]);
-    let second = owner.send(second).await.json;
+    let second = owner.get_with(&path, &[("after", last.as_str()), ("limit", "1000")]).await.json;
     let all: BTreeSet<&str> = texts_of(&first).into_iter().chain(texts_of(&second)).collect();
     assert_eq!(all.len(), 2_000, "no word stands on two pages");
     let put = owner.put(&path, json!({ "entries": entries[..10] })).await;
@@ -192,9 +191,8 @@ async fn the_nearest_word_holds_on_the_day_of_the_meeting() {
     let list = office.store.vocabulary_of_meeting(id(&path), day).await.expect("the store answers");
     assert_eq!(list, "齋藤\n西東\n斉藤 => 齋藤", "what the title names comes first");
     assert!(Vocabulary::parse(&list).is_ok());
-    let candidates =
-        owner.request(Method::GET, &format!("{path}/words/candidates")).query(&[("selected", "斉藤")]);
-    assert_eq!(owner.send(candidates).await.json, json!(["齋藤"]));
+    let candidates = owner.get_with(&format!("{path}/words/candidates"), &[("selected", "斉藤")]).await;
+    assert_eq!(candidates.json, json!(["齋藤"]));
     assert_eq!(owner.put(&format!("{path}/word-groups"), json!({ "groups": [] })).await.status, 204);
     let words = office.store.words_of_meeting(id(&path), day).await.expect("the store answers");
     assert_eq!(words.len(), 2, "a meeting's own words are always its own");

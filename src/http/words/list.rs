@@ -73,6 +73,7 @@ pub struct ImportedWords {
 pub struct CharsetQuery {
     /// UTF-8 with a byte order mark if absent.
     #[serde(default)]
+    #[param(inline)]
     charset: Charset,
 }
 
