@@ -15,6 +15,7 @@ mod sections;
 mod values;
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests write and damage files, as the world does")]
 mod tests;
 
 use std::collections::BTreeMap;

@@ -36,7 +36,6 @@ pub fn weights_folder(chosen: Option<&Path>) -> PathBuf {
 /// Returns a path that does not depend on where the program was started.
 ///
 /// Errors: it does not exist.
-#[expect(clippy::disallowed_methods, reason = "the command line is where files are opened")]
 pub fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     path.canonicalize().with_context(|| format!("{} がありません", path.display()))
 }

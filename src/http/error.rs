@@ -19,7 +19,8 @@ use crate::store::uploads::SealError;
 pub struct Problem {
     /// `urn:gijiroku:` and the code.
     #[serde(rename = "type")]
-    kind: String,
+    #[schema(value_type = String)]
+    kind: Box<str>,
     /// The HTTP status.
     status: u16,
     /// The stable code, for programs.
@@ -32,14 +33,15 @@ pub struct Problem {
     title_en: &'static str,
     /// The value or place it is about, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
+    #[schema(value_type = Option<String>)]
+    detail: Option<Box<str>>,
     /// Further facts for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    facts: Option<serde_json::Value>,
+    facts: Option<Box<serde_json::Value>>,
     /// Seconds after which to ask again.
     #[serde(skip)]
-    retry_after_s: Option<u64>,
+    retry_after_s: Option<u32>,
 }
 
 macro_rules! codes {
@@ -249,25 +251,25 @@ impl Problem {
     /// Makes a refusal.
     pub fn new(code: Code) -> Self {
         let (status, code, number, title, title_en) = code.row();
-        let kind = format!("urn:gijiroku:{code}");
+        let kind = format!("urn:gijiroku:{code}").into_boxed_str();
         Self { kind, status, code, number, title, title_en, detail: None, facts: None, retry_after_s: None }
     }
 
     /// Says which value or place it is about.
     pub fn about(mut self, detail: impl ToString) -> Self {
-        self.detail = Some(detail.to_string());
+        self.detail = Some(detail.to_string().into_boxed_str());
         self
     }
 
     /// Adds facts for programs.
     pub fn with(mut self, facts: serde_json::Value) -> Self {
-        self.facts = Some(facts);
+        self.facts = Some(Box::new(facts));
         self
     }
 
     /// Says when to ask again.
     pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after_s = Some(seconds);
+        self.retry_after_s = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
         self
     }
 }

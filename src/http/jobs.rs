@@ -159,10 +159,10 @@ pub async fn recognise(
     caller.require_scope(Scope::Write)?;
     caller.meeting(&app, id, Standing::Edit).await?;
     let recordings = app.store.recordings(id).await?;
-    let usable = recordings.iter().filter(|recording| recording.erased_at.is_none());
+    let mut usable = recordings.iter().filter(|recording| recording.erased_at.is_none());
     let recording = match input.recording {
         Some(named) => usable.rev().find(|recording| recording.id == named),
-        None => usable.last(),
+        None => usable.next_back(),
     };
     let recording = recording.ok_or(Code::NoRecording)?.id;
     let usual = jobs::Settings::default();

@@ -11,6 +11,7 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
 
 use super::Shared;
+use crate::minutes::export;
 
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "patch", "head", "options"];
 /// Where the document describes a refusal.
@@ -20,8 +21,17 @@ const PROBLEM: &str = "#/components/schemas/Problem";
 pub fn frame() -> OpenApi {
     let session = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("gijiroku")));
     let token = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-    let components =
-        ComponentsBuilder::new().security_scheme("session", session).security_scheme("token", token).build();
+    let components = ComponentsBuilder::new()
+        .security_scheme("session", session)
+        .security_scheme("token", token)
+        // What only stands in queries is not found by itself.
+        .schema_from::<export::Format>()
+        .schema_from::<export::SpeakerLayout>()
+        .schema_from::<export::Era>()
+        .schema_from::<export::Clock>()
+        .schema_from::<export::Encoding>()
+        .schema_from::<export::FontChoice>()
+        .build();
     let info = InfoBuilder::new()
         .title("gijiroku")
         .version(env!("CARGO_PKG_VERSION"))

@@ -251,12 +251,12 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.len() <= 200 && !name.starts_with('.') && name.chars().all(is_fine)
 }
 
+/// A backup that is being read.
+type Archive = ArchiveReader<SealedReader<BufReader<File>>>;
+
 /// Opens a backup and reads what it is to be read with.
 #[expect(clippy::disallowed_methods, reason = "the store is where files are kept")]
-fn open(
-    from: &Path,
-    key: &Key,
-) -> Result<(ArchiveReader<SealedReader<BufReader<File>>>, i64, String), BackupError> {
+fn open(from: &Path, key: &Key) -> Result<(Archive, i64, String), BackupError> {
     let file = File::open(from).map_err(|error| BackupError::file(from, error))?;
     let reader = SealedReader::new(BufReader::with_capacity(PIECE_BYTES, file), key)?;
     let mut archive = ArchiveReader::new(reader);

@@ -293,6 +293,7 @@ async fn on_disk<T: Send + 'static>(
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests look at files, as the world does")]
 mod tests {
     use super::*;
 

@@ -366,7 +366,7 @@ async fn the_first_result_becomes_minutes_and_a_later_one_only_a_further_version
     assert_eq!(desk.store.transcript(meeting, 2).await.expect("answers"), Some(holed));
     assert_eq!(desk.store.transcript(meeting, 3).await.expect("answers"), None);
     assert_eq!(desk.store.line(at(31)).await.expect("answers").speed_ms, Some(6_000));
-    assert!(matches!(desk.store.audit_verify().await.expect("answers"), Verdict::Whole { .. }));
+    assert!(matches!(desk.store.audit_verify(None).await.expect("answers"), Verdict::Whole { .. }));
 }
 
 #[tokio::test]

@@ -285,7 +285,8 @@ mod tests {
 
     #[test]
     fn a_list_that_replaces_takes_the_others_away() {
-        let plan = plan(&before(&["斎藤", "高橋"]), &[entry("斎藤", "課長")], true);
+        let list = [entry("斎藤", "課長")];
+        let plan = plan(&before(&["斎藤", "高橋"]), &list, true);
         assert_eq!(plan.change, WordsChange { added: 0, changed: 1, unchanged: 0, removed: 1 });
     }
 
