@@ -164,13 +164,19 @@ enum Change {
     Length(u64),
 }
 
+impl Change {
+    fn apply(&self, found: &mut Vec<u8>) {
+        match self {
+            Self::Written { at, bytes } => put(found, *at, bytes),
+            Self::Length(bytes) => found.resize(*bytes as usize, 0),
+        }
+    }
+}
+
 impl Content {
     fn sync(&mut self) {
         for change in std::mem::take(&mut self.pending) {
-            match change {
-                Change::Written { at, bytes } => put(&mut self.durable, at, &bytes),
-                Change::Length(bytes) => self.durable.resize(bytes as usize, 0),
-            }
+            change.apply(&mut self.durable);
         }
     }
 
@@ -319,6 +325,41 @@ impl Disk {
             settle(&mut folders, &path, &happened);
         }
         self.write(&folders, &self.root, into, rng);
+    }
+
+    /// Lists the files in which the log and the folder itself disagree: what was done behind the library's back.
+    ///
+    /// The memory that readers of the database share is no part of it: it is made anew from the journal.
+    pub fn missed(&self) -> Vec<String> {
+        let as_program = |content: &Content| {
+            let mut bytes = content.durable.clone();
+            for change in &content.pending {
+                change.apply(&mut bytes);
+            }
+            bytes
+        };
+        let differs = |(path, thing): &(&String, &Thing)| match thing {
+            Thing::Folder => !Path::new(path).is_dir(),
+            Thing::File(content) if !path.ends_with("-shm") => {
+                std::fs::read(path).ok() != Some(as_program(&self.contents[*content]))
+            }
+            Thing::File(_) => false,
+        };
+        let known = self.seen.iter().filter(differs).map(|(path, _)| path.clone());
+        known.chain(self.unknown(&self.root)).collect()
+    }
+
+    fn unknown(&self, folder: &str) -> Vec<String> {
+        let mut unknown = Vec::new();
+        for entry in std::fs::read_dir(folder).expect("it is there").flatten() {
+            let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            match self.seen.get(&path) {
+                Some(Thing::Folder) => unknown.extend(self.unknown(&path)),
+                Some(Thing::File(_)) => {}
+                None => unknown.push(path),
+            }
+        }
+        unknown
     }
 
     fn write(&self, folders: &BTreeMap<String, Folder>, path: &str, into: &Path, rng: &mut StdRng) {

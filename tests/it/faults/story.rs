@@ -101,10 +101,17 @@ impl Office {
         &self,
         request: RequestBuilder,
     ) -> Result<(StatusCode, reqwest::header::HeaderMap, Value), NoAnswer> {
-        let response = request.send().await.map_err(|_| NoAnswer)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.map_err(|_| NoAnswer)?;
-        Ok((status, headers, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+        loop {
+            let request = request.try_clone().expect("its body is in memory");
+            let response = request.send().await.map_err(|_| NoAnswer)?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            let body = response.bytes().await.map_err(|_| NoAnswer)?;
+            if status != 429 {
+                return Ok((status, headers, serde_json::from_slice(&body).unwrap_or(Value::Null)));
+            }
+            // People click more slowly; a machine has to be told so.
+            pause(Duration::from_millis(300)).await;
+        }
     }
 
     fn is_odd(&self, what: &str, status: StatusCode, body: &Value) -> NoAnswer {
@@ -221,10 +228,6 @@ impl Office {
         });
         let request = person.request(Method::PATCH, &format!("{sample}/minutes")).json(&edit);
         let (status, _, body) = self.ask(request).await?;
-        if status == 429 {
-            pause(Duration::from_millis(500)).await;
-            return Ok(());
-        }
         let Some(revision) = body["revision"].as_u64().filter(|_| status == 200) else {
             return Err(self.is_odd("an edit", status, &body));
         };
@@ -238,9 +241,6 @@ impl Office {
     pub async fn watch(&self, person: &Person) -> Result<(), NoAnswer> {
         for (path, before_ms) in self.state(|state| state.jobs.clone()) {
             let (status, _, body) = self.ask(person.request(Method::GET, &path)).await?;
-            if status == 429 {
-                continue;
-            }
             let Some(settled_ms) = body["settled_ms"].as_u64() else {
                 return Err(self.is_odd("a recognition", status, &body));
             };
