@@ -9,6 +9,7 @@ mod accounts;
 mod engine;
 mod export;
 mod exports;
+mod faults;
 mod formats;
 mod jobs;
 mod minutes;
