@@ -239,6 +239,8 @@ impl Office {
 
     /// Looks at every recognition that is not done.
     pub async fn watch(&self, person: &Person) -> Result<(), NoAnswer> {
+        // Also who waits for nothing notices when nobody answers.
+        self.ask(person.request(Method::GET, "/v1/session")).await?;
         for (path, before_ms) in self.state(|state| state.jobs.clone()) {
             let (status, _, body) = self.ask(person.request(Method::GET, &path)).await?;
             let Some(settled_ms) = body["settled_ms"].as_u64() else {
