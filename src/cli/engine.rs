@@ -115,13 +115,26 @@ fn whisper(hello: &Hello) -> Result<Loaded<Box<dyn Recognizer>>, String> {
 /// Reads the weights and makes sure that they are the ones that were imported.
 #[expect(clippy::disallowed_methods, reason = "the sub-command is where the weights are opened")]
 fn checked_weights(hello: &Hello) -> Result<Vec<u8>, String> {
-    let weights =
-        std::fs::read(&hello.model).map_err(|error| format!("{}: {error}", hello.model.display()))?;
+    let weights = match std::fs::read(&hello.model) {
+        Ok(weights) => weights,
+        Err(error) if error.kind() == std::io::ErrorKind::OutOfMemory => starved(),
+        Err(error) => return Err(format!("{}: {error}", hello.model.display())),
+    };
     let found: String = Sha256::digest(&weights).iter().map(|byte| format!("{byte:02x}")).collect();
     if found == hello.sha256 {
         return Ok(weights);
     }
     Err(format!("{} is not the file that was imported: its sha256 is {found}", hello.model.display()))
+}
+
+/// Dies of hunger: that says nothing about the model, and a child started later may find the memory.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an allocation that fails elsewhere ends the child just as suddenly"
+)]
+fn starved() -> ! {
+    eprintln!("there is not enough memory for the model");
+    std::process::exit(1)
 }
 
 /// The out-of-memory killer is to take the engine, which can be started again, not the server.

@@ -1,6 +1,6 @@
 //! How often something may be asked: sign-ins by address and by login, requests by account and by token.
 //!
-//! Range: a limit tells at most [`PLACES`] askers apart and needs no sweeping. Each asker has a place by a keyed hash;
+//! Range: a limit tells at most 65,536 askers apart and needs no sweeping. Each asker has a place by a keyed hash;
 //! two that share a place share its allowance, and nobody outside can aim at whose place that is.
 
 use std::fmt;

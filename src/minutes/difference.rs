@@ -1,7 +1,7 @@
 //! What differs between two versions of one document: 認識結果, 編集後, 確定版.
 //!
 //! Blocks are matched by name, so both sides must descend from one draft; two recognitions of one recording are
-//! compared by time instead, see [`proposal`].
+//! compared by time instead, see [`proposal()`].
 
 mod passages;
 mod proposal;

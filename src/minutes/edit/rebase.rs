@@ -6,7 +6,7 @@
 //! and theirs over mine, so that what follows meets it as it is by then.
 //!
 //! Known limit: operations alone do not tell how long a text is or what stands between two blocks. Where that would
-//! be needed, a carried operation may still be refused by [`apply`](super::apply), which changes nothing then.
+//! be needed, a carried operation may still be refused by [`apply`](super::apply()), which changes nothing then.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::store::dialect::{Tx, Value, values};
 
 /// What a backup holds; a table comes after those it refers to.
-pub const KEPT: [&str; 22] = [
+pub const KEPT: [&str; 23] = [
     "settings",
     "departments",
     "users",
@@ -29,6 +29,7 @@ pub const KEPT: [&str; 22] = [
     "editions",
     "word_groups",
     "words",
+    "word_choices",
     "audit",
     "erasures",
 ];

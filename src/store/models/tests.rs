@@ -213,7 +213,7 @@ fn a_full_disk_leaves_neither_a_part_nor_a_changed_old_file() {
         Err(StoreError::io(Path::new("ear.bin"), source).into())
     };
     let found = locked.install("ear.bin", full, |_| Ok(()));
-    assert!(matches!(found, Err(ModelStoreError::Store(StoreError::Io { .. }))));
+    assert!(matches!(found, Err(ModelStoreError::Store(StoreError::Full))));
     assert_eq!(files(dir.path()), BTreeSet::from(["ear.bin".to_owned()]));
     assert_eq!(
         Fingerprint::of_file(&dir.path().join("ear.bin")).expect("readable"),
