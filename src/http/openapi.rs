@@ -91,7 +91,9 @@ fn name(operation: &mut Value) {
 }
 
 fn describe_parameters(operation: &mut Value, path: &str) {
-    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+    // An index would put a null where there are none.
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
         let name = parameter["name"].as_str().unwrap_or_default();
         if parameter["in"] == "path" && parameter["description"].as_str().is_none_or(str::is_empty) {
             let before = path.split(&format!("{{{name}}}")).next().unwrap_or_default();

@@ -107,6 +107,7 @@ fn only_health_setup_signing_in_and_what_the_protocol_of_uploads_is_are_open_to_
 #[test]
 fn every_parameter_is_described() {
     for (key, operation) in operations() {
+        assert!(operation.get("parameters").is_none_or(Value::is_array), "{key}");
         let empty = Vec::new();
         let parameters = operation["parameters"].as_array().unwrap_or(&empty);
         let places = key.matches('{').count();
