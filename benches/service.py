@@ -135,4 +135,5 @@ def four_hours():
             }
         )
     speakers = [{"id": number, "name": f"話者{number}"} for number in range(1, 6)]
-    return {"version": 1, "header": {"title": "四時間の会議"}, "speakers": speakers, "blocks": blocks, "items": []}
+    minutes = {"version": 1, "header": {"title": "四時間の会議"}, "speakers": speakers, "blocks": blocks, "items": []}
+    return {"format": "gijiroku-minutes", "version": 1, "minutes": minutes}
