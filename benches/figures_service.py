@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import measure
 import sounds
@@ -114,7 +115,7 @@ def load():
 
 def started(server, job):
     while server.get(f"/v1/jobs/{job}")["state"] == "waiting":
-        pass
+        time.sleep(0.2)
 
 
 def seconds(job):
