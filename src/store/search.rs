@@ -3,7 +3,7 @@
 //! Text is folded (NFKC, lower case) and cut into overlapping pairs inside runs of Japanese, into whole words of
 //! Latin letters and digits; a query is cut alike and its pieces must stand next to each other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -41,21 +41,15 @@ pub struct Hit {
 
 /// Cuts a text into the terms under which it is found.
 pub fn terms(text: &str) -> String {
-    let folded: String = text.nfkc().flat_map(char::to_lowercase).collect();
-    let mut terms = String::with_capacity(folded.len() * 2);
-    let mut run = Vec::new();
-    let mut kind = Kind::Other;
-    for ch in folded.chars() {
-        let now = Kind::of(ch);
-        if now != kind {
-            put(&mut terms, &run, kind);
-            run.clear();
-            kind = now;
+    let mut terms = Vec::new();
+    for (kind, run) in runs(text) {
+        terms.extend(pieces(kind, &run));
+        if kind == Kind::Japanese && run.len() > 1 {
+            // The last character alone lets a query of one character find the end of a run.
+            terms.extend(run.last().map(char::to_string));
         }
-        run.push(ch);
     }
-    put(&mut terms, &run, kind);
-    terms
+    terms.join(" ")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,49 +69,31 @@ impl Kind {
     }
 }
 
-fn put(terms: &mut String, run: &[char], kind: Kind) {
-    let mut term = |chars: &[char]| {
-        if !terms.is_empty() {
-            terms.push(' ');
-        }
-        terms.extend(chars);
-    };
-    match kind {
-        Kind::Other => {}
-        Kind::Word => term(run),
-        Kind::Japanese if run.len() == 1 => term(run),
-        Kind::Japanese => {
-            run.windows(2).for_each(&mut term);
-            // The last character alone lets a query of one character find the end of a run.
-            term(&run[run.len() - 1..]);
+/// Folds a text and cuts it into its runs of words and of Japanese; what is neither stands between them.
+fn runs(text: &str) -> Vec<(Kind, Vec<char>)> {
+    let mut runs: Vec<(Kind, Vec<char>)> = Vec::new();
+    for ch in text.nfkc().flat_map(char::to_lowercase) {
+        let kind = Kind::of(ch);
+        match runs.last_mut() {
+            Some((last, run)) if *last == kind => run.push(ch),
+            Some(_) | None => runs.push((kind, vec![ch])),
         }
     }
+    runs.retain(|(kind, _)| *kind != Kind::Other);
+    runs
 }
 
-/// Cuts a query: pairs only, since the text's runs may go on where the query's end.
-fn query_terms(query: &str) -> Vec<String> {
-    let folded: String = query.nfkc().flat_map(char::to_lowercase).collect();
-    let mut phrases = Vec::new();
-    let mut run: Vec<char> = Vec::new();
-    let mut kind = Kind::Other;
-    for ch in folded.chars().chain([' ']) {
-        let now = Kind::of(ch);
-        if now != kind {
-            match kind {
-                Kind::Other => {}
-                Kind::Word => phrases.push(run.iter().collect()),
-                Kind::Japanese if run.len() == 1 => phrases.push(run.iter().collect()),
-                Kind::Japanese => {
-                    let pairs: Vec<String> = run.windows(2).map(|pair| pair.iter().collect()).collect();
-                    phrases.push(pairs.join(" "));
-                }
-            }
-            run.clear();
-            kind = now;
-        }
-        run.push(ch);
+/// Cuts a run: a word stays whole, Japanese becomes its overlapping pairs.
+fn pieces(kind: Kind, run: &[char]) -> Vec<String> {
+    if kind == Kind::Japanese && run.len() > 1 {
+        return run.windows(2).map(|pair| pair.iter().collect()).collect();
     }
-    phrases
+    vec![run.iter().collect()]
+}
+
+/// Cuts a query into phrases: pairs only, since the text's runs may go on where the query's end.
+fn query_terms(query: &str) -> Vec<String> {
+    runs(query).into_iter().map(|(kind, run)| pieces(kind, &run).join(" ")).collect()
 }
 
 impl Tx {
@@ -134,12 +110,9 @@ impl Tx {
         for block in now.blocks.iter().filter(|block| !same(block)) {
             self.index_text(meeting, number(block.id()), searchable(block)).await?;
         }
-        if before.is_some_and(|before| before.blocks.len() > now.blocks.len()) || before.is_some() {
-            let kept: std::collections::HashSet<BlockId> =
-                now.blocks.iter().map(|block| block.id()).collect();
-            for gone in old.keys().filter(|id| !kept.contains(id)) {
-                self.index_text(meeting, number(*gone), "").await?;
-            }
+        let kept: HashSet<BlockId> = now.blocks.iter().map(|block| block.id()).collect();
+        for gone in old.keys().filter(|id| !kept.contains(id)) {
+            self.index_text(meeting, number(*gone), "").await?;
         }
         Ok(())
     }
