@@ -26,8 +26,8 @@ test: model ## Run every test, for real: model, engine child, both databases, da
 	@./.ci/setup.sh test
 	@cargo test --release --locked
 	@echo 'The same office on PostgreSQL:'
-	@OFFICE_DATABASE=postgres cargo test --release --locked --test it -- accounts exports minutes recordings roles textwork \
-		transfers uploads::
+	@OFFICE_DATABASE=postgres cargo test --release --locked --test it -- accounts:: exports:: minutes:: recordings:: roles:: \
+		textwork:: transfers:: uploads::
 
 check: setup ## The fast gate before a commit
 	cargo fmt --check
