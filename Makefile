@@ -22,8 +22,12 @@ build: setup ## Build the release binary
 run: model ## Start the server; the first time it prints the link by which the administrator is made
 	@$(BIN) serve
 
-test: model ## Run every test, for real: model, engine child, both databases, damaged files
+# The build of the tests is the only one: a program built by itself has other features of the crates, and is another.
+test: setup ## Run every test, for real: model, engine child, both databases, damaged files
 	@./.ci/setup.sh test
+	@cargo test --release --locked --no-run
+	@models/fetch.sh
+	@$(BIN) model import --quiet base
 	@cargo test --release --locked
 	@echo 'The same office on PostgreSQL:'
 	@OFFICE_DATABASE=postgres cargo test --release --locked --test it -- accounts:: exports:: minutes:: recordings:: roles:: \

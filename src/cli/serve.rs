@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{files, logging};
 use crate::clock::UnixMs;
 use crate::config::{Config, Weight};
-use crate::http::limits::Rates;
+use crate::http::limits::{Rate, Rates};
 use crate::http::serve::Tls;
 use crate::http::uploads::Uploads;
 use crate::http::{self, App, Settings, secret, session};
@@ -151,7 +151,17 @@ fn settings(config: &Config) -> Settings {
         lockout: Duration::from_secs(u64::from(accounts.lockout_minutes) * 60),
         trusted_proxies: config.server.trusted_proxies.clone(),
         uploads: uploads(config),
-        rates: Rates::default(),
+        rates: rates(config),
+    }
+}
+
+fn rates(config: &Config) -> Rates {
+    let limits = &config.limits;
+    let even = |per_minute| Rate::new(per_minute, per_minute);
+    Rates {
+        address: even(limits.sign_ins_per_address_minute),
+        login: even(limits.sign_ins_per_login_minute),
+        account: Rate::new(limits.requests_per_account_minute, limits.requests_per_account_burst),
     }
 }
 

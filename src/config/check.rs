@@ -46,6 +46,7 @@ impl Config {
         }
         self.check_uploads(machine, &mut found);
         self.check_people(&mut found);
+        self.check_limits(&mut found);
         self.check_work(&mut found);
         self.check_backup(&mut found);
         found.0
@@ -159,6 +160,18 @@ impl Config {
                 "uploads.bytes_max",
                 format!("ディスクの大きさ {disk_bytes} バイトには、上限の大きさのファイルが入りません"),
             );
+        }
+    }
+
+    fn check_limits(&self, found: &mut Problems) {
+        let limits = &self.limits;
+        for (key, value, min) in [
+            ("limits.sign_ins_per_address_minute", limits.sign_ins_per_address_minute, 1),
+            ("limits.sign_ins_per_login_minute", limits.sign_ins_per_login_minute, 1),
+            ("limits.requests_per_account_minute", limits.requests_per_account_minute, 60),
+            ("limits.requests_per_account_burst", limits.requests_per_account_burst, 20),
+        ] {
+            found.range(key, value, min, 1_000_000);
         }
     }
 

@@ -162,6 +162,17 @@ sections! {
         /// ログインを止める時間(分)です。
         lockout_minutes: u32 = 15;
     }
+    /// 要求の回数の上限。超えた要求は断り、待つ秒数を知らせます。
+    limits: Limits {
+        /// 一つのアドレスから、ログインや設定リンクを 1 分に使える回数です。端末が中継サーバーを通るときは大きくしてください。
+        sign_ins_per_address_minute: u32 = 60;
+        /// 一つのログイン名で、1 分にログインできる回数です。
+        sign_ins_per_login_minute: u32 = 10;
+        /// 一人(またはトークン一つ)が 1 分に送れる要求の数です。
+        requests_per_account_minute: u32 = 3000;
+        /// 一人(またはトークン一つ)が休んだあとに続けて送れる要求の数です。
+        requests_per_account_burst: u32 = 200;
+    }
     /// 文字起こし
     recognition: Recognition {
         /// モデルの名前です。使えるものは gijiroku model list で分かります。

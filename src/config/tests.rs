@@ -173,6 +173,8 @@ fn what_does_not_fit_together_stops_the_server_and_names_the_setting() {
         ("[server]\ntls_key = \"a\"", "server.tls_certificate"),
         ("[database]\nurl = \"mysql://a\"", "database.url"),
         ("[database]\nconnections_max = 0", "database.connections_max"),
+        ("[limits]\nsign_ins_per_login_minute = 0", "limits.sign_ins_per_login_minute"),
+        ("[limits]\nrequests_per_account_burst = 1", "limits.requests_per_account_burst"),
         ("[uploads]\nbytes_max = 0", "uploads.bytes_max"),
         ("[uploads]\ndisk_free_bytes_min = 1099511627776", "uploads.disk_free_bytes_min"),
         ("[accounts]\npassword_chars_min = 4", "accounts.password_chars_min"),

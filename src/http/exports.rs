@@ -166,7 +166,11 @@ pub struct ToldWarning {
 
 /// Writes the minutes as a file; `x-gijiroku-warnings` counts what a person should look at first.
 #[utoipa::path(get, path = "/v1/meetings/{id}/export", tag = "exports", params(("id" = Id, Path), ExportQuery),
-    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
+    responses((status = 200, content(
+            (Vec<u8> = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+            (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+            (Vec<u8> = "application/pdf"), (String = "text/csv"), (String = "text/plain"), (String = "text/markdown"),
+            (String = "text/vtt"), (String = "application/x-subrip"), (Object = "application/json"))),
         (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub async fn export(
     State(app): State<Shared>,

@@ -107,6 +107,8 @@ fn describe_parameters(operation: &mut Value, path: &str) {
 fn refuse(operation: &mut Value) {
     let is_public = operation["security"].as_array().is_some_and(|all| all.contains(&json!({})));
     let has_body = operation.get("requestBody").is_some();
+    let parameters = operation.get("parameters").and_then(Value::as_array);
+    let has_query = parameters.is_some_and(|all| all.iter().any(|parameter| parameter["in"] == "query"));
     let responses = operation["responses"].as_object_mut();
     let Some(responses) = responses else { return };
     let mut statuses = vec!["429", "503"];
@@ -115,6 +117,9 @@ fn refuse(operation: &mut Value) {
     }
     if has_body {
         statuses.extend(["400", "413", "415", "422"]);
+    }
+    if has_query {
+        statuses.push("422");
     }
     for status in statuses {
         responses.entry(status).or_insert_with(|| json!({ "description": "" }));

@@ -109,7 +109,8 @@ pub async fn add_department(
 /// Renames, moves, closes or opens a department.
 #[utoipa::path(put, path = "/v1/departments/{id}", tag = "people", request_body = DepartmentInput,
     params(("id" = Id, Path)),
-    responses((status = 200, body = Department), (status = 403, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, body = Department), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem)))]
 pub async fn change_department(
     State(app): State<Shared>,
     caller: Caller,

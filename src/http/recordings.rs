@@ -4,7 +4,7 @@ mod range;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::multipart::{Field, Multipart};
+use axum::extract::multipart::{Field, Multipart, MultipartRejection};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -18,7 +18,7 @@ use super::access::Standing;
 use super::auth::{Caller, Path, Query};
 use super::error::{Code, Problem};
 use super::tus::Metadata;
-use super::uploads;
+use super::uploads::{self, Wish};
 use crate::store::Id;
 use crate::store::audit::{Actor, Entry};
 use crate::store::blobs::BlobKey;
@@ -48,7 +48,7 @@ pub struct RecordingForm {
     meeting: Option<Id>,
     /// 会議名 of the new meeting.
     title: Option<String>,
-    /// The recording; comes last.
+    /// The recording.
     file: Vec<u8>,
 }
 
@@ -58,7 +58,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(audio)).merge(bring)
 }
 
-/// Brings a recording in one request, for scripts: text fields first, the field `file` last.
+/// Brings a recording in one request, for scripts: text fields and the field `file`.
 ///
 /// Fields: as in `Upload-Metadata` of an upload; `filename` and `filetype` are those of the file unless given.
 #[utoipa::path(post, path = "/v1/recordings", tag = "recordings",
@@ -70,10 +70,10 @@ pub async fn add(
     State(app): State<Shared>,
     caller: Caller,
     headers: HeaderMap,
-    form: Multipart,
+    form: Result<Multipart, MultipartRejection>,
 ) -> Result<(StatusCode, Json<Recorded>), Problem> {
     caller.require_scope(Scope::Write)?;
-    let (recorded, _) = receive(&app, caller, &headers, form).await?;
+    let (recorded, _) = receive(&app, caller, &headers, form?).await?;
     Ok((StatusCode::CREATED, Json(recorded)))
 }
 
@@ -107,7 +107,7 @@ async fn take(
     while let Some(field) = form.next_field().await.map_err(unread)? {
         let name = field.name().unwrap_or_default().to_owned();
         if name != "file" {
-            said.insert(&name, short_text(field).await?).map_err(invalid)?;
+            put(&mut said, &name, short_text(field).await?)?;
             continue;
         }
         for (key, value) in [("filename", field.file_name()), ("filetype", field.content_type())] {
@@ -122,25 +122,48 @@ async fn take(
         let hold = app.staging.hold(upload.id).ok_or(Code::UploadLocked)?;
         let stored = store(&app, &hold, &upload, field).await;
         let whole = match stored {
-            Ok(bytes) => match form.next_field().await {
-                Ok(None) => Ok(bytes),
-                Ok(Some(_)) => Err(invalid("file: 最後の項目にしてください")),
-                Err(_) => Err(Problem::new(Code::Malformed)),
-            },
+            Ok(bytes) => settled(&app, &caller, &mut form, &mut said).await.map(|wish| (bytes, wish)),
             Err(problem) => Err(problem),
         };
-        let bytes = match whole {
-            Ok(bytes) => bytes,
+        let (bytes, wish) = match whole {
+            Ok(whole) => whole,
             Err(problem) => {
                 app.store.remove_upload(upload.id, &caller.actor, app.now()).await?;
                 app.staging.remove(&hold).await?;
                 return Err(problem);
             }
         };
-        app.store.complete_upload(upload.id, bytes, app.now()).await?;
+        app.store.complete_upload(upload.id, bytes, (wish.meeting, &wish.plan), app.now()).await?;
         return Ok((uploads::sealed(&app, &caller, hold).await?, said));
     }
     Err(invalid("file"))
+}
+
+/// Reads the fields behind the file, and what is wished for then: many programs send the file first.
+async fn settled(
+    app: &Shared,
+    caller: &Caller,
+    form: &mut Multipart,
+    said: &mut Metadata,
+) -> Result<Wish, Problem> {
+    let invalid = |reason: &str| Problem::new(Code::Invalid).about(reason);
+    while let Some(field) = form.next_field().await.map_err(|_| Problem::new(Code::Malformed))? {
+        let name = field.name().unwrap_or_default().to_owned();
+        if name == "file" {
+            return Err(invalid("file: 一度に一つだけ送ってください"));
+        }
+        put(said, &name, short_text(field).await?)?;
+    }
+    super::transcriptions::check(said)?;
+    uploads::wished(app, caller, said).await
+}
+
+/// Keeps a text field. A list comes as a field `name[]` for each of its values; the first stands for it.
+fn put(said: &mut Metadata, name: &str, text: String) -> Result<(), Problem> {
+    if name.ends_with("[]") && said.value(name).is_some() {
+        return Ok(());
+    }
+    said.insert(name, text).map_err(|reason| Problem::new(Code::Invalid).about(format!("{name}: {reason}")))
 }
 
 async fn store(app: &Shared, hold: &Hold, upload: &Upload, file: Field<'_>) -> Result<u64, Problem> {
@@ -181,7 +204,8 @@ pub async fn list(
 
 /// Plays a recording, or a range of its bytes.
 #[utoipa::path(get, path = "/v1/recordings/{id}/audio", tag = "recordings", params(("id" = Id, Path), Handing),
-    responses((status = 200, content_type = "application/octet-stream"), (status = 206), (status = 403, body = Problem),
+    responses((status = 200, content(("audio/*"), ("video/*"), ("application/octet-stream"))),
+        (status = 206, content(("audio/*"), ("video/*"), ("application/octet-stream"))), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 410, body = Problem), (status = 416, body = Problem)))]
 pub async fn audio(
     State(app): State<Shared>,

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::multipart::Multipart;
+use axum::extract::multipart::{Multipart, MultipartRejection};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -32,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How the answer may be asked for.
 const FORMATS: [&str; 5] = ["json", "text", "srt", "vtt", "verbose_json"];
 
-/// A form as OpenAI's clients send it: the file last.
+/// A form as OpenAI's clients send it.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes the form in the document of the API")]
 pub struct TranscriptionForm {
@@ -56,16 +56,17 @@ pub fn routes() -> OpenApiRouter<Shared> {
 /// Recognises a recording and answers with its text when it is done.
 #[utoipa::path(post, path = "/v1/audio/transcriptions", tag = "recordings",
     request_body(content = TranscriptionForm, content_type = "multipart/form-data"),
-    responses((status = 200, body = Object), (status = 400, body = Problem), (status = 413, body = Problem),
+    responses((status = 200, content((Object = "application/json"), (String = "text/plain"), (String = "text/vtt"),
+            (String = "text/event-stream"))), (status = 400, body = Problem), (status = 413, body = Problem),
         (status = 422, body = Problem), (status = 507, body = Problem)))]
 pub async fn create(
     State(app): State<Shared>,
     caller: Caller,
     headers: HeaderMap,
-    form: Multipart,
+    form: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, Problem> {
     caller.require_scope(Scope::Write)?;
-    let (recorded, said) = recordings::receive(&app, caller, &headers, form).await?;
+    let (recorded, said) = recordings::receive(&app, caller, &headers, form?).await?;
     let format = said.value("response_format").unwrap_or("json").to_owned();
     let job = recorded.job.ok_or(Code::Internal)?;
     if said.value("stream").is_some_and(|stream| matches!(stream, "true" | "True" | "1")) {

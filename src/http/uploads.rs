@@ -33,7 +33,7 @@ use crate::store::uploads::{Recorded, State as Stand, Upload};
 
 pub use desk::resume;
 pub(super) use desk::{admit, begin, refuse, sealed};
-pub(super) use wish::wished;
+pub(super) use wish::{Wish, wished};
 
 /// How long whoever still writes may take to let go of an upload.
 const LET_GO: Duration = Duration::from_secs(5);
@@ -341,7 +341,10 @@ pub async fn remove(
 /// Does what `X-HTTP-Method-Override` says, for networks that let only GET and POST through.
 #[utoipa::path(post, path = "/v1/uploads/{id}", tag = "uploads", params(("id" = Id, Path)),
     request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
-    responses((status = 204), (status = 405, body = Problem)))]
+    responses((status = 200), (status = 204), (status = 400, body = Problem), (status = 404, body = Problem),
+        (status = 405, body = Problem), (status = 409, body = Problem), (status = 410, body = Problem),
+        (status = 412, body = Problem), (status = 423, body = Problem), (status = 460, body = Problem),
+        (status = 507, body = Problem)))]
 pub async fn overridden(
     state: State<Shared>,
     caller: Caller,

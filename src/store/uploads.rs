@@ -309,11 +309,18 @@ impl Store {
     /// Says that an upload that came in one request is whole and durable.
     ///
     /// False if it is not such a one.
-    pub async fn complete_upload(&self, id: Id, bytes: u64, now: UnixMs) -> Result<bool, StoreError> {
+    pub async fn complete_upload(
+        &self,
+        id: Id,
+        bytes: u64,
+        (meeting, plan): (Option<Id>, &Plan),
+        now: UnixMs,
+    ) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
-        let sql = "UPDATE uploads SET bytes_total = $2, bytes_stored = $2, touched_at = $3, state = 'sealing' \
-                   WHERE id = $1 AND state = 'at_once'";
-        let changed = tx.run(sql, values![id, bytes, now]).await?;
+        let sql = "UPDATE uploads SET bytes_total = $2, bytes_stored = $2, touched_at = $3, meeting_id = $4, \
+                   plan = $5, state = 'sealing' WHERE id = $1 AND state = 'at_once'";
+        let plan = serde_json::json!(plan).to_string();
+        let changed = tx.run(sql, values![id, bytes, now, meeting, plan]).await?;
         tx.commit().await?;
         Ok(changed > 0)
     }

@@ -6,7 +6,7 @@
 
 mod disk;
 mod ledger;
-mod served;
+pub mod served;
 mod story;
 
 use std::path::{Path, PathBuf};

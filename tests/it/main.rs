@@ -6,6 +6,7 @@
 )]
 
 mod accounts;
+mod clients;
 mod engine;
 mod export;
 mod exports;

@@ -47,6 +47,17 @@ async fn a_script_brings_a_recording_in_one_request() {
 }
 
 #[tokio::test]
+async fn what_stands_behind_the_file_counts_as_well() {
+    let office = Office::open().await;
+    let person = office.administrator().await;
+    let form = Form::new().part("file", Part::bytes(wav(1_000)).file_name("a.wav")).text("title", "委員会");
+    let answer = person.send(person.request(Method::POST, "/v1/recordings").multipart(form)).await;
+    assert_eq!(answer.status, 201, "{:?}", answer.json);
+    let meeting = format!("/v1/meetings/{}", answer.json["meeting"].as_str().expect("it has a name"));
+    assert_eq!(person.get(&meeting).await.json["title"], "委員会");
+}
+
+#[tokio::test]
 async fn a_form_that_is_none_leaves_nothing_behind() {
     let limits = Uploads { bytes_max: 200_000, per_user_bytes_max: 150_000, ..Uploads::default() };
     let office = Office::open_with(Settings { uploads: limits, ..Settings::default() }).await;
@@ -55,7 +66,8 @@ async fn a_form_that_is_none_leaves_nothing_behind() {
     let file = || Part::bytes(noise(10)).file_name("a.wav");
     let cases = [
         (post().multipart(Form::new().text("title", "x")), 422),
-        (post().multipart(Form::new().part("file", file()).text("title", "x")), 422),
+        (post().multipart(Form::new().part("file", file()).text("preset", "x")), 422),
+        (post().multipart(Form::new().part("file", file()).part("file", file())), 422),
         (post().multipart(Form::new().part("file", Part::bytes(Vec::new()).file_name("a.wav"))), 422),
         (post().multipart(Form::new().text("meeting", "x").part("file", file())), 422),
         (post().multipart(Form::new().text("preset", "x").part("file", file())), 422),

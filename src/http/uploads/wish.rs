@@ -18,9 +18,9 @@ const NO_TITLE: &str = "無題の会議";
 /// A wish that may be fulfilled.
 pub(crate) struct Wish {
     /// The meeting that is there; none to make one.
-    pub(super) meeting: Option<Id>,
+    pub(crate) meeting: Option<Id>,
     /// What becomes of the recording.
-    pub(super) plan: Plan,
+    pub(crate) plan: Plan,
     /// What the file is called.
     pub(super) file_name: String,
     /// What kind of file it is said to be.

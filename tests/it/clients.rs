@@ -1,0 +1,97 @@
+//! Programs that others wrote for the protocols we speak: OpenAI's client and the one of tus, from PyPI.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::faults::served::{Served, Start};
+use crate::office::Person;
+use crate::support::{meeting_sound, repository, text, write_wav};
+use crate::uploads::sha256;
+
+const PACKAGES: [&str; 2] = ["openai==3.54.0", "tuspy==1.1.0"];
+
+/// Returns a Python that has the clients; made once, beside what the build made.
+fn python() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
+    let (python, done) = (folder.join("bin/python"), folder.join(PACKAGES.join("+")));
+    if !done.exists() {
+        let run = |program: &Path, arguments: &[&str]| {
+            let ended = Command::new(program).args(arguments).status().expect("Python can be started");
+            assert!(ended.success(), "{arguments:?}");
+        };
+        run(Path::new("python3"), &["-m", "venv", "--clear", text(&folder)]);
+        run(
+            &python,
+            &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGES[0], PACKAGES[1]],
+        );
+        std::fs::write(done, "").expect("there is room");
+    }
+    python
+}
+
+/// Lets a script talk to the server; what it told.
+async fn talk(script: &str, served: &Served, token: &str, recording: &Path) -> Value {
+    let mut command = Command::new(python());
+    command.arg(repository(script)).args([&served.root, token, text(recording)]).env("NO_PROXY", "*");
+    let ended = tokio::task::spawn_blocking(move || command.output()).await.expect("it does not panic");
+    let ended = ended.expect("Python can be started");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    serde_json::from_slice(&ended.stdout).expect("the script tells JSON")
+}
+
+async fn office(folder: &Path) -> (Served, Person, String) {
+    let (data, models) = (folder.join("data"), repository("models/weights"));
+    let start = Start { data: &data, port: 0, models: Some(&models), watched: None };
+    let (served, secret) = Served::start(&start).expect("a new folder can be served");
+    let person = served.person(secret.as_deref()).await.expect("the link is good");
+    let expires_at = gijiroku::clock::UnixMs::now().ms() + 86_400_000;
+    let wish = json!({ "name": "client", "scopes": ["read", "write"], "expires_at": expires_at });
+    let made = person.post("/v1/tokens", wish).await;
+    let token = made.json["secret"].as_str().expect("a token has a secret").to_owned();
+    (served, person, token)
+}
+
+#[tokio::test]
+async fn the_official_client_of_openai_reads_every_format_and_the_stream() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let (served, _, token) = office(folder.path()).await;
+    let recording = folder.path().join("meeting.wav");
+    write_wav(&recording, &meeting_sound(12));
+    let told = talk("tests/clients/with_openai.py", &served, &token, &recording).await;
+    let whole = told["json"].as_str().expect("a text");
+    assert!(whole.chars().count() > 20, "{whole}");
+    assert_eq!(told["text"].as_str().map(str::trim_end), Some(whole));
+    assert!(told["srt"].as_str().is_some_and(|srt| srt.contains("00:00:") && srt.contains(" --> ")));
+    assert!(told["vtt"].as_str().is_some_and(|vtt| vtt.starts_with("WEBVTT")));
+    assert_eq!((&told["verbose"]["text"], &told["verbose"]["language"]), (&json!(whole), &json!("ja")));
+    assert!(told["verbose"]["duration"].as_f64().is_some_and(|seconds| (seconds - 12.0).abs() < 0.1));
+    for part in ["segments", "words"] {
+        let parts = told["verbose"][part].as_array().expect("a list");
+        assert!(!parts.is_empty() && parts.iter().all(|part| part[0].as_f64() <= part[1].as_f64()), "{part}");
+    }
+    let events = told["stream"].as_array().expect("a list");
+    let (last, deltas) = events.split_last().expect("there are events");
+    assert_eq!(last, &json!(["transcript.text.done", whole]));
+    let heard: String = deltas.iter().filter_map(|event| event[1].as_str()).collect();
+    assert!(deltas.iter().all(|event| event[0] == "transcript.text.delta") && heard == whole, "{heard}");
+    assert_eq!(told["refused"]["format"]["code"], "invalid");
+}
+
+#[tokio::test]
+async fn the_official_client_of_tus_goes_on_where_it_was_cut_off() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let (served, person, token) = office(folder.path()).await;
+    let recording = folder.path().join("meeting.wav");
+    write_wav(&recording, &meeting_sound(8));
+    let told = talk("tests/clients/with_tus.py", &served, &token, &recording).await;
+    assert_eq!(told["stored"], told["resumed_at"], "the server says what it has");
+    assert!(told["resumed_at"].as_u64() < told["size"].as_u64() && told["offset"] == told["size"]);
+    let meetings = person.get("/v1/meetings").await;
+    let found = meetings.json.as_array().expect("a list").iter().find(|one| one["title"] == "途切れた取込");
+    let meeting = found.and_then(|one| one["id"].as_str()).expect("the upload made a meeting").to_owned();
+    let recordings = person.get(&format!("/v1/meetings/{meeting}/recordings")).await;
+    let bytes = std::fs::read(&recording).expect("it is there");
+    assert_eq!(recordings.json[0]["sha256"], sha256(&bytes));
+}
