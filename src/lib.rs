@@ -8,6 +8,7 @@
 //!
 //! - [`audio`] decodes: bytes become 16 kHz mono and spans of speech.
 //! - [`speech`] recognises: sound becomes timed words, by an engine in a child process.
+//! - [`seats`] decides who may work now: licences, and how many seats they give.
 //! - [`store`] remembers: weights with checked hashes, windows already done.
 //! - [`jobs`] runs: a whole recording from its file to its transcript.
 //! - [`cli`] is the doorway: it wires the rooms and prints.
@@ -22,5 +23,6 @@ pub mod config;
 pub mod http;
 pub mod jobs;
 pub mod minutes;
+pub mod seats;
 pub mod speech;
 pub mod store;
