@@ -56,6 +56,12 @@ impl MonoReader {
         Ok(Self { decoder, resampler, downmix, mono: Vec::new(), given: 0, rate_changes: 0, finished: false })
     }
 
+    /// Reads at most so much from now on, instead of 24 hours; [`DecodeError::TooLong`] at the limit.
+    pub fn limited(mut self, longest: MediaTime) -> Self {
+        self.decoder.limit(longest);
+        self
+    }
+
     /// Returns the length the container announces; an estimate where it announces none.
     pub fn expected(&self) -> Option<MediaTime> {
         self.decoder.expected()
@@ -191,6 +197,8 @@ fn loudest(powers: &[f64]) -> (usize, f64) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::*;
 
     fn mixed(channels: u16, frames: &[&[f32]]) -> Vec<f32> {
@@ -240,5 +248,29 @@ mod tests {
         mono.clear();
         downmix.mix(&block(&[1e-5, -1e-5]), &mut mono);
         assert_eq!(mono, [1e-5]);
+    }
+
+    #[test]
+    fn a_recording_is_read_up_to_the_limit_that_was_set_and_no_further() {
+        // Four seconds of speech.
+        let bytes = include_bytes!("../../tests/fixtures/audio/reference.wav");
+        let heard = |longest_ms| {
+            let reader = MonoReader::open(Box::new(Cursor::new(bytes))).expect("a recording");
+            let (mut reader, mut sound) = (reader.limited(MediaTime::from_ms(longest_ms)), Vec::new());
+            loop {
+                match reader.read(&mut sound) {
+                    Ok(true) => {}
+                    Ok(false) => return (sound.len(), None),
+                    Err(error) => return (sound.len(), Some(error)),
+                }
+            }
+        };
+        assert!(matches!(heard(4_000), (64_000, None)));
+        let (samples, error) = heard(2_500);
+        assert!((1..=40_000).contains(&samples), "{samples}");
+        assert!(
+            matches!(error, Some(DecodeError::TooLong { longest }) if longest.ms() == 2_500),
+            "{error:?}"
+        );
     }
 }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::audio::MediaTime;
+
 /// Why a recording gives no sound, or no more of it.
 ///
 /// Sound delivered before an error is good and may be kept.
@@ -58,10 +60,10 @@ pub enum DecodeError {
         cause: String,
     },
     /// The recording is longer than any meeting; the caller keeps what came before and cuts the file.
-    #[error("the recording is longer than {hours_max} hours")]
+    #[error("the recording is longer than {} s", longest.seconds())]
     TooLong {
         /// The limit.
-        hours_max: u64,
+        longest: MediaTime,
     },
     /// The source failed; the caller may retry, the recording itself may be whole.
     #[error("the recording could not be read")]

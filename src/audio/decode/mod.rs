@@ -49,8 +49,8 @@ use super::{Block, MediaTime};
 
 /// Most channels a recording may have; mixing desks record 64.
 const CHANNELS_MAX: u16 = 64;
-/// Longest recording that is decoded; ten times that fits into a small file made to hurt. Units: hours.
-const HOURS_MAX: u64 = 24;
+/// Longest recording that is decoded unless another limit is set; ten times that fits into a small file made to hurt.
+const LONGEST: MediaTime = MediaTime::from_ms(24 * 3_600_000);
 /// Most empty packets in a row; a header can promise billions of them.
 const EMPTY_RUN_MAX: u32 = 10_000;
 /// Silence for one unreadable packet is never longer than this. Units: microseconds.
@@ -72,6 +72,7 @@ pub struct Decoder {
     end_us: Option<i64>,
     /// Length of the last good packet, for damaged ones that do not say theirs.
     usual_us: i64,
+    longest: MediaTime,
     /// Whether the next hole is due to damage.
     torn: bool,
     /// Packets in a row that held nothing.
@@ -100,6 +101,11 @@ impl Decoder {
         }
         // A cut-off upload: whatever jumps to the missing end fails, reading on towards it does not.
         Self::attempt(&recording, family, &plan, Access::ForwardOnly).map_err(|_| refusal)
+    }
+
+    /// Decodes at most so much from now on, instead of 24 hours.
+    pub fn limit(&mut self, longest: MediaTime) {
+        self.longest = longest;
     }
 
     /// Returns the length the container announces; an estimate where it announces none.
@@ -152,6 +158,7 @@ impl Decoder {
             losses: Losses::default(),
             end_us: None,
             usual_us: 0,
+            longest: LONGEST,
             torn: false,
             empty_run: 0,
             heard: false,
@@ -311,8 +318,9 @@ impl Decoder {
 
     fn advance(&mut self, frames: u64) -> Result<(), DecodeError> {
         self.timeline.advance(frames, self.track.rate_hz);
-        if self.timeline.now_us() > HOURS_MAX as i64 * 3_600_000_000 {
-            return Err(DecodeError::TooLong { hours_max: HOURS_MAX });
+        let longest_us = i64::try_from(self.longest.ms()).unwrap_or(i64::MAX).saturating_mul(1_000);
+        if self.timeline.now_us() > longest_us {
+            return Err(DecodeError::TooLong { longest: self.longest });
         }
         Ok(())
     }
