@@ -6,11 +6,13 @@
 //!
 //! ```text
 //! ops of a person ─rebase over what others did since─► ops ─apply─► next revision + undo
+//! an undo, and what conflicts ─without what was done and taken back since (rebase_settled)─► ops, or the conflict
 //! undo of revision r ─undo_of over the revisions after r─► ops ─apply_undo─► next revision + redo
 //! ```
 
 mod apply;
 pub mod bounds;
+mod cancel;
 mod layout;
 pub mod op;
 mod people;
@@ -28,6 +30,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use apply::{Applied, apply, apply_undo};
+pub use cancel::{Past, rebase_settled};
 pub use op::Op;
 pub use rebase::{Clash, Conflict, Thing, rebase, undo_of};
 pub use refusal::{EditError, Refusal};
