@@ -12,6 +12,7 @@
 mod archive;
 mod restore;
 mod sealed;
+mod shelf;
 mod tables;
 
 use std::fs::{self, File};
@@ -19,20 +20,28 @@ use std::io::{self, BufReader, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt as _;
+use zeroize::Zeroizing;
 
 use super::audit::{Actor, Entry};
 use super::blobs::{BlobError, BlobKey, Blobs};
 use super::dialect::{Tx, values};
-use super::{Store, StoreError};
+use super::{Store, StoreError, folder, instance};
 use crate::clock::UnixMs;
 
 pub use archive::{Flaw, FlawKind, Manifest};
 pub use restore::{Restored, Target, restore};
 pub use sealed::{Key, SealFault};
+pub use shelf::{Board, Shelf, Shelved, Told};
 
 use archive::{ArchiveReader, ArchiveWriter, FORMAT, Part};
 use sealed::{SealedReader, SealedWriter};
 
+/// How the name of a backup begins that is being written.
+const PART_BEGINS: &str = ".gijiroku-";
+/// How it ends.
+const PART_ENDS: &str = ".part";
+/// Longest key file that is read.
+const KEY_FILE_BYTES_MAX: u64 = 4096;
 /// Bytes of a file read at a time.
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -74,6 +83,15 @@ pub enum BackupError {
         /// What differs.
         what: String,
     },
+    /// The file holds no key: name another one, or make one.
+    #[error("{} は鍵ファイルではありません。gijiroku backup keygen で作れます", path.display())]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody asked it to stop: do it again later.
+    #[error("止めるように求められました。途中のファイルは残していません")]
+    Stopped,
     /// The disk is full: make room, then do it again.
     #[error("空き容量が足りません。途中のファイルは残していません")]
     Full,
@@ -117,14 +135,28 @@ impl BackupError {
     }
 }
 
+impl Key {
+    /// Reads a key file.
+    ///
+    /// Errors: [`BackupError::NoKey`] if it holds none; [`BackupError::File`] if it cannot be read.
+    #[expect(clippy::disallowed_methods, reason = "the store is where files are kept")]
+    pub fn read(path: &Path) -> Result<Self, BackupError> {
+        let file = |error| BackupError::file(path, error);
+        let mut text = Zeroizing::new(Vec::new());
+        File::open(path).map_err(file)?.take(KEY_FILE_BYTES_MAX).read_to_end(&mut text).map_err(file)?;
+        let key = std::str::from_utf8(&text).ok().and_then(Self::from_text);
+        key.ok_or_else(|| BackupError::NoKey { path: path.to_owned() })
+    }
+}
+
 /// What to back up.
 pub struct Source<'a> {
     /// The tables.
     pub store: &'a Store,
     /// The recordings.
     pub blobs: &'a Blobs,
-    /// Where unfinished uploads grow.
-    pub uploads: &'a Path,
+    /// The data folder, with the unfinished uploads and the key of this installation.
+    pub data: &'a Path,
 }
 
 /// Makes a backup; a file of this name appears only when all of it is on the disk.
@@ -143,7 +175,7 @@ pub async fn backup(
     }
     let folder = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Made for this account alone, and gone unless it is given its name.
-    let file = tempfile::Builder::new().suffix(".part").tempfile_in(folder);
+    let file = tempfile::Builder::new().prefix(PART_BEGINS).suffix(PART_ENDS).tempfile_in(folder);
     let file = file.map_err(|error| BackupError::file(folder, error))?;
     let out = BufWriter::with_capacity(PIECE_BYTES, file.as_file());
     let (manifest, out) = write(source, SealedWriter::new(out, key, rand::random())?, now).await?;
@@ -171,7 +203,8 @@ async fn write<W: Write>(source: &Source<'_>, out: W, now: UnixMs) -> Result<(Ma
         audit.map_or(Ok((0, String::new())), |row| Ok::<_, StoreError>((row.count(0)?, row.text(1)?)))?;
     let recordings = recordings(&mut tx).await?;
     tx.commit().await?;
-    write_uploads(source.uploads, &mut archive)?;
+    write_instance(source.data, &mut archive)?;
+    write_uploads(&folder::uploads_in(source.data), &mut archive)?;
     let mut flaws = Vec::new();
     for (key, sha256) in recordings {
         flaws.extend(write_blob(source, &key, &sha256, &mut archive).await?);
@@ -212,6 +245,23 @@ async fn write_blob<W: Write>(
     }
     let is_whole = archive.end()?.is_some_and(|digest| digest.sha256 == sha256);
     Ok(if is_whole { None } else { flaw(FlawKind::Damaged) })
+}
+
+/// Writes the key of this installation, if it has one: without it no receipt of a seat could be read again.
+fn write_instance<W: Write>(data: &Path, archive: &mut ArchiveWriter<W>) -> Result<(), BackupError> {
+    let key = match instance::key(data) {
+        // Everything else is worth keeping all the same.
+        Err(StoreError::Damaged { what }) => {
+            tracing::warn!(file = what, "the key of this installation cannot be read and is not backed up");
+            None
+        }
+        other => other?,
+    };
+    let Some(key) = key else { return Ok(()) };
+    archive.begin(Part::Instance)?;
+    archive.frame(key.file_text().as_bytes())?;
+    archive.end()?;
+    Ok(())
 }
 
 /// Writes what was uploaded so far; what is appended meanwhile is left to the next backup.
@@ -274,8 +324,16 @@ fn open(from: &Path, key: &Key) -> Result<(Archive, i64, String), BackupError> {
 ///
 /// Errors: what is wrong with it.
 pub fn verify(from: &Path, key: &Key) -> Result<Manifest, BackupError> {
+    read_through(from, key, || false)
+}
+
+/// Does what [`verify`] does, and looks between two parts whether it should stop.
+fn read_through(from: &Path, key: &Key, is_stopped: impl Fn() -> bool) -> Result<Manifest, BackupError> {
     let (mut archive, ..) = open(from, key)?;
     while archive.begin()? != Part::Manifest {
+        if is_stopped() {
+            return Err(BackupError::Stopped);
+        }
         archive.skip()?;
     }
     archive.finish()

@@ -243,14 +243,6 @@ impl Database {
         Ok(())
     }
 
-    /// Returns how many bytes may still be written where the file is (SQLite).
-    pub(super) fn free_bytes(&self) -> Option<u64> {
-        let Self::Lite { read, .. } = self else { return None };
-        let options = read.connect_options();
-        let about = rustix::fs::statvfs(options.get_filename()).ok()?;
-        Some(about.f_bavail.saturating_mul(about.f_frsize))
-    }
-
     /// Asks without writing.
     pub(super) async fn rows(&self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
         Ok(match self {

@@ -20,8 +20,10 @@ pub struct Figures {
     pub real_time_factor: Option<f64>,
     /// Sessions that have not ended.
     pub sessions: u64,
-    /// Bytes free where the SQLite file is; `None` on PostgreSQL, whose disk is another machine's matter.
-    pub disk_free_bytes: Option<u64>,
+    /// How long ago the last nightly backup with every recording was begun; `None` if this process knows of none.
+    pub backup_age: Option<Duration>,
+    /// Whether the last try of a nightly backup gave none, or one with gaps; `None` where none are made.
+    pub is_backup_failing: Option<bool>,
 }
 
 impl Store {
@@ -48,7 +50,9 @@ impl Store {
         let sql = "SELECT COUNT(*) FROM sessions WHERE expires_at > $1";
         let sessions = self.database.row(sql, values![now]).await?.map_or(Ok(0), |row| row.count(0))?;
         let oldest_wait = oldest.map_or(Duration::ZERO, |at| now.since(at));
-        let disk_free_bytes = self.database.free_bytes();
-        Ok(Figures { jobs, oldest_wait, real_time_factor, sessions, disk_free_bytes })
+        let backups = self.backups().told();
+        let backup_age = backups.and_then(|told| told.last_whole).map(|at| now.since(at));
+        let is_backup_failing = backups.map(|told| told.is_failing);
+        Ok(Figures { jobs, oldest_wait, real_time_factor, sessions, backup_age, is_backup_failing })
     }
 }

@@ -141,6 +141,10 @@ words! {
         AudioUnreachable = "audio_unreachable",
         /// The database did not take the result.
         DatabaseDown = "database_down",
+        /// Every seat is taken.
+        SeatNeeded = "seat_needed",
+        /// The licence, or a rule, gives its owner no seat.
+        SeatRefused = "seat_refused",
     }
 }
 
@@ -284,8 +288,8 @@ pub enum Cancelled {
 impl Tx {
     /// Queues a job.
     ///
-    /// Errors: [`StoreError::Taken`] if the recording is waiting for recognition or being recognised already; the
-    /// transaction is then of no use any more.
+    /// Errors: [`StoreError::Taken`] if the recording is waiting for recognition or being recognised already,
+    /// [`StoreError::Erased`] if its audio was erased; the transaction is then of no use any more.
     pub(super) async fn enqueue(
         &mut self,
         new: &NewJob,
@@ -309,6 +313,8 @@ impl Tx {
             ],
         )
         .await?;
+        // After the row: on PostgreSQL it had to wait for an erasure of the meeting under way, which is seen here.
+        self.require_audio(new.recording).await?;
         let detail = serde_json::json!({ "recording": new.recording, "settings": settings });
         let entry = Entry::done(actor, now, "job.enqueue", id).with(detail);
         self.audit(on(entry, new.meeting)).await?;
@@ -327,7 +333,8 @@ fn on(entry: Entry<'_>, meeting: Option<Id>) -> Entry<'_> {
 impl Store {
     /// Queues a job.
     ///
-    /// Errors: [`StoreError::Taken`] if the recording is waiting for recognition or being recognised already.
+    /// Errors: [`StoreError::Taken`] if the recording is waiting for recognition or being recognised already,
+    /// [`StoreError::Erased`] if its audio was erased.
     pub async fn enqueue(&self, new: &NewJob, actor: &Actor, now: UnixMs) -> Result<Id, StoreError> {
         let mut tx = self.write().await?;
         let id = tx.enqueue(new, actor, now).await?;
@@ -369,16 +376,21 @@ impl Store {
 
     /// Queues a job again that failed or was cancelled; it goes on from what is settled. False for any other.
     ///
-    /// Errors: [`StoreError::Taken`] if another job recognises the same recording now.
+    /// Errors: [`StoreError::Taken`] if another job recognises the same recording now, [`StoreError::Erased`] if its
+    /// audio was erased.
     pub async fn retry_job(&self, id: Id, actor: &Actor, now: UnixMs) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
+        // An erasure under way on PostgreSQL ends first, and is then seen; one that begins now waits, and sees the job.
+        let meeting = tx.meeting_of_job(id).await?;
+        let lock = tx.either("SELECT 1 WHERE $1 = ''", "SELECT 1 FROM meetings WHERE id = $1 FOR UPDATE");
+        tx.row(lock, values![meeting]).await?;
         let sql = "UPDATE jobs SET state = 'waiting', attempts = 0, not_before = $2, queued_at = $2, failure = NULL, \
                    failure_detail = NULL, hindrance = NULL, cancel_asked = 0, finished_at = NULL \
                    WHERE id = $1 AND state IN ('failed', 'cancelled')";
         if tx.run(sql, values![id, now]).await? == 0 {
             return Ok(false);
         }
-        let meeting = tx.meeting_of_job(id).await?;
+        tx.require_audio_of_job(id).await?;
         tx.audit(on(Entry::done(actor, now, "job.retry", id), meeting)).await?;
         tx.commit().await?;
         self.notices.tell(id);
@@ -387,6 +399,17 @@ impl Store {
 }
 
 impl Tx {
+    async fn require_audio(&mut self, recording: Id) -> Result<(), StoreError> {
+        let sql = "SELECT 1 FROM recordings WHERE id = $1 AND erased_at IS NULL";
+        self.row(sql, values![recording]).await?.map(drop).ok_or(StoreError::Erased)
+    }
+
+    async fn require_audio_of_job(&mut self, id: Id) -> Result<(), StoreError> {
+        let sql = "SELECT 1 FROM jobs j JOIN recordings r ON r.id = j.recording_id WHERE j.id = $1 AND r.erased_at IS \
+                   NULL";
+        self.row(sql, values![id]).await?.map(drop).ok_or(StoreError::Erased)
+    }
+
     async fn meeting_of_job(&mut self, id: Id) -> Result<Option<Id>, StoreError> {
         let row = self.row("SELECT meeting_id FROM jobs WHERE id = $1", values![id]).await?;
         row.map_or(Ok(None), |row| row.id_or_none(0))

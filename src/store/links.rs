@@ -36,7 +36,7 @@ impl Store {
     /// Returns the person whose password a link sets, if it still works.
     pub async fn link_user(&self, sha256: &str, now: UnixMs) -> Result<Option<User>, StoreError> {
         let sql = "SELECT u.id, u.login, u.name, u.department_id, u.role, u.password_expired, u.locked_until, \
-                   u.disabled_at FROM links l JOIN users u ON u.id = l.user_id WHERE l.sha256 = $1 AND l.purpose = \
+                   u.disabled_at, u.room FROM links l JOIN users u ON u.id = l.user_id WHERE l.sha256 = $1 AND l.purpose = \
                    'password' AND l.used_at IS NULL AND l.expires_at > $2";
         let row = self.database.row(sql, values![sha256, now]).await?;
         row.map(|row| User::from_row(&row, 0)).transpose()

@@ -127,14 +127,32 @@ macro_rules! meeting_columns {
 
 const MEETING: &str = concat!("SELECT ", meeting_columns!(), " FROM meetings m WHERE m.id = $1");
 
-/// What a person may find: the same rule as `http::access` applies to one meeting, told in SQL for lists.
+/// Which meetings `m` a person of a department may find: those they may read, by the same rule as `http::access`
+/// applies to one meeting; a list of titles says which `further` ones may be known.
+macro_rules! findable {
+    ($person:literal, $department:literal $(, or $further:literal)?) => {
+        concat!(
+            "m.deleted_at IS NULL AND (m.owner_id = ",
+            $person,
+            " OR EXISTS (SELECT 1 FROM members b WHERE b.meeting_id = m.id AND b.user_id = ",
+            $person,
+            ") OR m.sensitivity = 'public' OR (m.sensitivity = 'internal' AND m.department_id = ",
+            $department,
+            ")",
+            $(" OR ", $further,)?
+            ")"
+        )
+    };
+}
+pub(super) use findable;
+
+/// $3: 1 for who may know of every meeting, 2 for who may know of those of their department.
 const VISIBLE: &str = concat!(
     "SELECT ",
     meeting_columns!(),
-    " FROM meetings m WHERE m.deleted_at IS NULL AND (m.updated_at < $4 OR (m.updated_at = $4 AND m.id < $5)) AND \
-     (m.owner_id = $1 OR EXISTS (SELECT 1 FROM members b WHERE b.meeting_id = m.id AND b.user_id = $1) \
-     OR (m.sensitivity = 'public') OR (m.sensitivity = 'internal' AND m.department_id = $2) OR $3 = 1 OR ($3 = 2 AND m.department_id = $2)) \
-     ORDER BY m.updated_at DESC, m.id DESC LIMIT $6"
+    " FROM meetings m WHERE (m.updated_at < $4 OR (m.updated_at = $4 AND m.id < $5)) AND ",
+    findable!("$1", "$2", or "$3 = 1 OR ($3 = 2 AND m.department_id = $2)"),
+    " ORDER BY m.updated_at DESC, m.id DESC LIMIT $6"
 );
 
 impl Meeting {

@@ -5,6 +5,7 @@
 //! short; no revision is ever removed but by an erasure.
 
 mod cache;
+mod drafts;
 mod editions;
 mod history;
 
@@ -14,13 +15,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::audit::{Actor, Entry};
-use super::dialect::{Tx, values};
+use super::dialect::{Row, Tx, values};
+use super::seats::Fence;
 use super::{Id, Store, StoreError};
 use crate::clock::UnixMs;
-use crate::minutes::edit::{self, Applied, Conflict, EditError, Op};
+use crate::minutes::edit::{self, Applied, Conflict, EditError, Op, Past};
 use crate::minutes::{Minutes, migrate, workflow};
 
 pub use cache::Documents;
+pub use drafts::{DRAFT_LIFE, Draft};
 pub use editions::{Edition, EditionKind};
 pub use history::{Revision, Step, redoable, undoable};
 
@@ -69,6 +72,8 @@ pub struct Edit<'a> {
     pub ops: &'a [Op],
     /// Why.
     pub cause: Cause,
+    /// The seat of who edits; none if they have lost it.
+    pub seat: Option<Fence>,
 }
 
 /// What became of an edit that could be judged.
@@ -99,6 +104,8 @@ pub enum Edited {
     Frozen,
     /// There are no minutes yet.
     Missing,
+    /// The seat is not the writer's any more; nothing was changed.
+    SeatLost,
 }
 
 /// An edit that is kept.
@@ -113,6 +120,27 @@ pub struct Done {
 }
 
 impl Tx {
+    /// Writes a revision down, and that the meeting changed.
+    async fn add_revision(
+        &mut self,
+        (meeting, revision): (Id, u64),
+        edit: &Edit<'_>,
+        (ops, undo): (&[Op], &[Op]),
+        (actor, now): (&Actor, UnixMs),
+    ) -> Result<(), StoreError> {
+        let user = actor.user.map_or_else(String::new, |id| id.to_string());
+        self.run(
+            "INSERT INTO revisions (meeting_id, revision, user_id, at, cause, request_id, ops, undo) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            values![meeting, revision, user, now, text(&edit.cause), edit.request, text(&ops), text(&undo)],
+        )
+        .await?;
+        let sql = "UPDATE minutes SET revision = $2, updated_at = $3 WHERE meeting_id = $1";
+        self.run(sql, values![meeting, revision, now]).await?;
+        self.run("UPDATE meetings SET updated_at = $2 WHERE id = $1", values![meeting, now]).await?;
+        Ok(())
+    }
+
     /// Writes revision 1 of a meeting and the edition that keeps it; tells whether there were no minutes yet.
     pub(super) async fn begin_minutes(
         &mut self,
@@ -149,13 +177,17 @@ impl Tx {
         self.row(sql, values![meeting]).await?.map(|row| row.count(0)).transpose()
     }
 
-    async fn ops_since(&mut self, meeting: Id, revision: u64) -> Result<Vec<Op>, StoreError> {
-        let sql = "SELECT ops FROM revisions WHERE meeting_id = $1 AND revision > $2 ORDER BY revision";
-        let mut ops = Vec::new();
-        for row in self.rows(sql, values![meeting, revision]).await? {
-            ops.extend(row.json::<Vec<Op>>(0)?);
-        }
-        Ok(ops)
+    async fn revisions_since(&mut self, meeting: Id, revision: u64) -> Result<Vec<Past>, StoreError> {
+        let sql = "SELECT revision, cause, ops, undo FROM revisions WHERE meeting_id = $1 AND revision > $2 ORDER BY \
+                   revision";
+        let past = |row: &Row| {
+            let takes_back = match row.json::<Cause>(1)? {
+                Cause::Draft | Cause::Edit => None,
+                Cause::Undo { revision } | Cause::Redo { revision } => Some(revision),
+            };
+            Ok(Past { revision: row.count(0)?, takes_back, ops: row.json(2)?, undo: row.json(3)? })
+        };
+        self.rows(sql, values![meeting, revision]).await?.iter().map(past).collect()
     }
 }
 
@@ -239,6 +271,10 @@ impl Store {
         if let Some(done) = self.repeated(&mut tx, meeting, &edit).await? {
             return Ok(Edited::Done(done));
         }
+        match edit.seat {
+            Some(fence) if tx.is_seated(fence).await? => {}
+            _ => return Ok(Edited::SeatLost),
+        }
         if !tx.may_edit(meeting).await? {
             return Ok(Edited::Frozen);
         }
@@ -246,35 +282,23 @@ impl Store {
             return Ok(Edited::Behind { revision: head });
         }
         let current = self.document_at(meeting, head).await?.ok_or_else(|| missing(meeting, head))?;
-        let since = tx.ops_since(meeting, edit.base).await?;
-        let (ops, applied) = match carried_out(&current, &edit, &since) {
+        let past = tx.revisions_since(meeting, edit.base).await?;
+        let since: Vec<Op> = past.iter().flat_map(|past| past.ops.iter().cloned()).collect();
+        // An undo leads back exactly where what was taken back since is left out first.
+        let exact = match edit.cause {
+            Cause::Undo { .. } | Cause::Redo { .. } => self.settled(meeting, &current, &edit, &past).await?,
+            Cause::Edit | Cause::Draft => None,
+        };
+        let (ops, applied) = match exact.map_or_else(|| carried_out(&current, &edit, &since), Ok) {
             Ok(done) => done,
-            Err(Unfit::Conflict(conflict)) => return Ok(Edited::Conflict { conflict, now: current }),
+            Err(Unfit::Conflict(conflict)) => match self.settled(meeting, &current, &edit, &past).await? {
+                Some(done) => done,
+                None => return Ok(Edited::Conflict { conflict, now: current }),
+            },
             Err(Unfit::Refused(error)) => return Ok(Edited::Refused { error, now: current }),
         };
         let document = Document { revision: head + 1, minutes: Arc::new(applied.minutes) };
-        let user = actor.user.map_or_else(String::new, |id| id.to_string());
-        tx.run(
-            "INSERT INTO revisions (meeting_id, revision, user_id, at, cause, request_id, ops, undo) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            values![
-                meeting,
-                document.revision,
-                user,
-                now,
-                text(&edit.cause),
-                edit.request,
-                text(&ops),
-                text(&applied.undo)
-            ],
-        )
-        .await?;
-        tx.run(
-            "UPDATE minutes SET revision = $2, updated_at = $3 WHERE meeting_id = $1",
-            values![meeting, document.revision, now],
-        )
-        .await?;
-        tx.run("UPDATE meetings SET updated_at = $2 WHERE id = $1", values![meeting, now]).await?;
+        tx.add_revision((meeting, document.revision), &edit, (&ops, &applied.undo), (actor, now)).await?;
         tx.index(meeting, Some(&current.minutes), &document.minutes).await?;
         let facts = serde_json::json!({ "revision": document.revision, "ops": ops.len() });
         tx.audit(Entry::done(actor, now, "minutes.edit", meeting).on(meeting).with(facts)).await?;
@@ -285,6 +309,25 @@ impl Store {
             self.snapshot(meeting, &document).await?;
         }
         Ok(Edited::Done(Done { document, since, ops }))
+    }
+
+    /// Carries an edit out past what somebody did and took back since; nothing if that cannot be told apart.
+    async fn settled(
+        &self,
+        meeting: Id,
+        current: &Document,
+        edit: &Edit<'_>,
+        past: &[Past],
+    ) -> Result<Option<(Vec<Op>, Applied)>, StoreError> {
+        if past.iter().all(|past| past.takes_back.is_none()) {
+            return Ok(None);
+        }
+        let Some(base) = self.document_at(meeting, edit.base).await? else { return Ok(None) };
+        let ops = edit::rebase_settled(&base.minutes, &current.minutes, past, edit.ops);
+        Ok(ops.and_then(|ops| {
+            let applied = applier(edit.cause)(&current.minutes, &ops).ok()?;
+            Some((ops, applied))
+        }))
     }
 
     /// Returns the outcome of an attempt that was carried out before.
@@ -334,12 +377,21 @@ enum Unfit {
 }
 
 fn carried_out(current: &Document, edit: &Edit<'_>, since: &[Op]) -> Result<(Vec<Op>, Applied), Unfit> {
-    let undoing = !matches!(edit.cause, Cause::Edit | Cause::Draft);
-    let ops = if undoing { edit::undo_of(edit.ops, since) } else { edit::rebase(edit.ops, since) };
-    let ops = ops.map_err(Unfit::Conflict)?;
-    let apply = if undoing { edit::apply_undo } else { edit::apply };
-    let applied = apply(&current.minutes, &ops).map_err(Unfit::Refused)?;
+    let carry = match edit.cause {
+        Cause::Edit | Cause::Draft => edit::rebase,
+        Cause::Undo { .. } | Cause::Redo { .. } => edit::undo_of,
+    };
+    let ops = carry(edit.ops, since).map_err(Unfit::Conflict)?;
+    let applied = applier(edit.cause)(&current.minutes, &ops).map_err(Unfit::Refused)?;
     Ok((ops, applied))
+}
+
+/// Returns what carries out operations of a cause: an undo may be longer than what a person sends.
+fn applier(cause: Cause) -> fn(&Minutes, &[Op]) -> Result<Applied, EditError> {
+    match cause {
+        Cause::Edit | Cause::Draft => edit::apply,
+        Cause::Undo { .. } | Cause::Redo { .. } => edit::apply_undo,
+    }
 }
 
 fn missing(meeting: Id, revision: u64) -> StoreError {

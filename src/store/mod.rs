@@ -12,7 +12,9 @@ pub mod blobs;
 mod dialect;
 pub mod figures;
 pub mod folder;
+pub mod instance;
 pub mod jobs;
+pub mod licences;
 mod links;
 pub mod meetings;
 pub mod minutes;
@@ -23,6 +25,7 @@ pub mod recordings;
 pub mod retention;
 pub mod sample;
 pub mod search;
+pub mod seats;
 pub mod sessions;
 pub mod staging;
 pub mod templates;
@@ -69,6 +72,17 @@ impl Id {
     pub fn new() -> Self {
         Self(Uuid::now_v7())
     }
+
+    /// Returns the name as rooms know it that have no store.
+    pub const fn uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+impl From<Uuid> for Id {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
 }
 
 impl fmt::Display for Id {
@@ -108,6 +122,9 @@ pub enum StoreError {
     /// Something of this name is there already: choose another.
     #[error("the name is taken")]
     Taken,
+    /// The audio it is about was erased: only the text is left.
+    #[error("the audio was erased")]
+    Erased,
     /// The database does not answer, or two writers got in each other's way: do it again later.
     #[error("the database cannot be reached now")]
     Unreachable(#[source] Box<sqlx::Error>),
@@ -143,6 +160,9 @@ pub struct Store {
     /// Where changes are told.
     pub notices: notices::Notices,
     pulse: Arc<pulse::Pulse>,
+    periods: Arc<retention::InForce>,
+    backups: Arc<backup::Board>,
+    touches: Arc<sessions::Touches>,
 }
 
 impl Store {
@@ -152,12 +172,19 @@ impl Store {
     pub async fn open(location: &Location) -> Result<Self, StoreError> {
         let database = Database::open(location).await?;
         let (documents, notices) = (minutes::Documents::default(), notices::Notices::default());
-        Ok(Self { database, documents, notices, pulse: Arc::default() })
+        let (pulse, periods, backups) = (Arc::default(), Arc::default(), Arc::default());
+        let touches = Arc::default();
+        Ok(Self { database, documents, notices, pulse, periods, backups, touches })
     }
 
     /// Returns where the worker of this process leaves its signs of life.
     pub fn pulse(&self) -> &pulse::Pulse {
         &self.pulse
+    }
+
+    /// Returns where nightly backups of this process are told.
+    pub fn backups(&self) -> &backup::Board {
+        &self.backups
     }
 
     /// Closes the database after what is under way.

@@ -8,9 +8,11 @@
 //! due ─begin─► begun ─recordings destroyed─► ─finish─► 消去証明書
 //! ```
 
-use std::fs;
-use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
+mod due;
+mod periods;
+mod staged;
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -20,6 +22,11 @@ use super::audit::{Actor, Entry, hex};
 use super::dialect::{Row, Tx, values};
 use super::{Id, Store, StoreError};
 use crate::clock::UnixMs;
+
+pub use due::Due;
+pub(super) use periods::InForce;
+pub use periods::{NOTICE, Periods};
+pub use staged::Staged;
 
 /// How long a meeting stays in the bin.
 pub const BIN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -66,28 +73,6 @@ impl What {
     const fn has_minutes(self) -> bool {
         matches!(self, Self::Minutes | Self::Everything)
     }
-}
-
-/// Something that is erased on a date.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Due {
-    /// Of which meeting.
-    pub meeting: Id,
-    /// 会議名
-    pub title: String,
-    /// 部署
-    pub department: Id,
-    /// What of it.
-    pub what: What,
-    /// When.
-    #[schema(value_type = i64)]
-    pub at: UnixMs,
-    /// How many recordings it has.
-    pub recordings: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Whether a job works on it: it is erased after that.
-    pub busy: bool,
 }
 
 /// Something that was erased.
@@ -156,48 +141,7 @@ fn json(certificate: &Certificate) -> Result<String, StoreError> {
     serde_json::to_string(certificate).map_err(|error| StoreError::Database(Box::new(error)))
 }
 
-/// $1: by when something must be due; $2: since when it must have been in the bin for that. What is in the bin waits
-/// there for all of it; what is due twice is told twice.
-/// $4: of this meeting only, or empty.
-const DUE: &str = "SELECT m.id, m.title, m.department_id, d.what, d.at, (SELECT COUNT(*) FROM recordings r WHERE \
-    r.meeting_id = m.id AND r.erased_at IS NULL), (SELECT CAST(COALESCE(SUM(r.bytes), 0) AS BIGINT) FROM recordings r \
-    WHERE r.meeting_id = m.id AND r.erased_at IS NULL), (SELECT COUNT(*) FROM jobs j WHERE j.meeting_id = m.id AND \
-    j.finished_at IS NULL) FROM meetings m JOIN (\
-    SELECT id, 'audio' AS what, audio_until AS at FROM meetings WHERE audio_until <= $1 AND EXISTS (SELECT 1 FROM \
-    recordings r WHERE r.meeting_id = meetings.id AND r.erased_at IS NULL) \
-    UNION ALL SELECT id, 'minutes', minutes_until FROM meetings WHERE minutes_until <= $1 AND (EXISTS (SELECT 1 FROM \
-    transcripts t WHERE t.meeting_id = meetings.id) OR EXISTS (SELECT 1 FROM snapshots s WHERE s.meeting_id = \
-    meetings.id) OR EXISTS (SELECT 1 FROM minutes n WHERE n.meeting_id = meetings.id)) \
-    UNION ALL SELECT id, 'everything', deleted_at FROM meetings WHERE deleted_at <= $2 AND NOT EXISTS (SELECT 1 FROM \
-    erasures e WHERE e.meeting_id = meetings.id AND e.what = 'everything')) d ON d.id = m.id \
-    WHERE m.legal_hold = 0 AND ($4 = '' OR m.id = $4) AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.meeting_id = m.id AND e.erased_at IS NULL) \
-    ORDER BY d.at, m.id, d.what LIMIT $3";
-
-impl Due {
-    fn from_row(row: &Row) -> Result<Self, StoreError> {
-        let what = What::from_word(&row.text(3)?)?;
-        let at = row.at(4)?;
-        Ok(Self {
-            meeting: row.id(0)?,
-            title: row.text(1)?,
-            department: row.id(2)?,
-            what,
-            at: if what == What::Everything { at.plus(BIN_LIFE) } else { at },
-            recordings: row.count(5)?,
-            bytes: row.count(6)?,
-            busy: row.flag(7)?,
-        })
-    }
-}
-
 impl Store {
-    /// Returns at most `limit` things that are to be erased by `by`, those due first first. What is under 法的保留 is
-    /// none of them.
-    pub async fn due(&self, by: UnixMs, limit: u32) -> Result<Vec<Due>, StoreError> {
-        let rows = self.database.rows(DUE, values![by, by.minus(BIN_LIFE), limit, ""]).await?;
-        rows.iter().map(Due::from_row).collect()
-    }
-
     /// Begins an erasure that is due; `None` if it is not, if 法的保留 forbids it, or if a job works on the meeting.
     pub async fn begin_erasure(
         &self,
@@ -208,9 +152,7 @@ impl Store {
     ) -> Result<Option<Certificate>, StoreError> {
         let mut tx = self.write().await?;
         let Some(title) = tx.lock_for_erasure(meeting).await? else { return Ok(None) };
-        let rows = tx.rows(DUE, values![now, now.minus(BIN_LIFE), 10, meeting]).await?;
-        let due: Vec<Due> = rows.iter().map(Due::from_row).collect::<Result<_, _>>()?;
-        if !due.iter().any(|due| due.meeting == meeting && due.what == what) {
+        if !tx.due_of(meeting, &self.periods, now).await?.iter().any(|due| due.what == what) {
             return Ok(None);
         }
         let (mut items, mut blobs) = (Vec::new(), Vec::new());
@@ -337,50 +279,6 @@ fn certificate(row: &Row) -> Result<Certificate, StoreError> {
     row.json(0)
 }
 
-/// Files of unfinished uploads that nobody wrote to for long.
-pub struct Staged<'a> {
-    /// Where they are.
-    pub folder: &'a Path,
-    /// Since when nobody wrote to them.
-    pub before: UnixMs,
-    /// Most that are told.
-    pub limit: usize,
-}
-
-impl Staged<'_> {
-    /// Returns their names.
-    ///
-    /// Errors: the folder cannot be read.
-    #[expect(clippy::disallowed_methods, reason = "the store is where files are kept")]
-    pub fn names(&self) -> Result<Vec<String>, StoreError> {
-        let io = |error| StoreError::io(self.folder, error);
-        let mut names = Vec::new();
-        for entry in fs::read_dir(self.folder).map_err(io)? {
-            let entry = entry.map_err(io)?;
-            let about = entry.metadata().map_err(io)?;
-            let written = about.modified().map_err(io)?.duration_since(UNIX_EPOCH).unwrap_or_default();
-            let is_old = i64::try_from(written.as_millis()).is_ok_and(|ms| ms < self.before.ms());
-            if let Ok(name) = entry.file_name().into_string()
-                && about.is_file()
-                && is_old
-                && names.len() < self.limit
-            {
-                names.push(name);
-            }
-        }
-        Ok(names)
-    }
-
-    /// Removes one of them.
-    ///
-    /// Errors: the disk refused.
-    #[expect(clippy::disallowed_methods, reason = "the store is where files are kept")]
-    pub fn remove(folder: &Path, name: &str) -> Result<(), StoreError> {
-        let path = folder.join(name);
-        fs::remove_file(&path).map_err(|error| StoreError::io(&path, error))
-    }
-}
-
 impl Tx {
     /// Holds a meeting until the end of the transaction and returns its title; `None` if it must not be erased now.
     async fn lock_for_erasure(&mut self, meeting: Id) -> Result<Option<String>, StoreError> {
@@ -420,7 +318,7 @@ impl Tx {
 
     /// Removes what was recognised and written, and returns what that was.
     async fn erase_minutes(&mut self, meeting: Id) -> Result<Vec<Item>, StoreError> {
-        const OF_MEETING: [(&str, &str, &str); 5] = [
+        const OF_MEETING: [(&str, &str, &str); 6] = [
             (
                 "windows",
                 "SELECT w.outcome FROM windows w JOIN jobs j ON j.id = w.job_id WHERE j.meeting_id = $1 ORDER BY \
@@ -441,6 +339,11 @@ impl Tx {
                 "revisions",
                 "SELECT ops || undo FROM revisions WHERE meeting_id = $1 ORDER BY revision",
                 "DELETE FROM revisions WHERE meeting_id = $1",
+            ),
+            (
+                "drafts",
+                "SELECT ops FROM drafts WHERE meeting_id = $1 ORDER BY kept_at, id",
+                "DELETE FROM drafts WHERE meeting_id = $1",
             ),
             (
                 "editions",

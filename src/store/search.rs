@@ -11,7 +11,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use utoipa::ToSchema;
 
 use super::dialect::{Tx, values};
-use super::meetings::Viewer;
+use super::meetings::{Viewer, findable};
 use super::{Id, Store, StoreError};
 use crate::minutes::{Block, BlockId, Minutes};
 
@@ -177,23 +177,16 @@ fn number(block: BlockId) -> i64 {
     i64::try_from(block.0).expect("names of blocks are below 2^53")
 }
 
-macro_rules! may_read {
-    () => {
-        "m.deleted_at IS NULL AND (m.owner_id = $2 OR EXISTS (SELECT 1 FROM members b WHERE b.meeting_id = m.id AND \
-         b.user_id = $2) OR m.sensitivity = 'public' OR (m.sensitivity = 'internal' AND m.department_id = $3))"
-    };
-}
-
 const FIND_LITE: &str = concat!(
     "SELECT r.meeting_id, r.block, m.title, m.held_on FROM search_terms t JOIN search_rows r ON r.id = t.rowid \
      JOIN meetings m ON m.id = r.meeting_id WHERE search_terms MATCH $1 AND ",
-    may_read!(),
+    findable!("$2", "$3"),
     " ORDER BY m.updated_at DESC, r.meeting_id, r.block LIMIT $4"
 );
 const FIND_PG: &str = concat!(
     "SELECT r.meeting_id, r.block, m.title, m.held_on FROM search_rows r JOIN meetings m ON m.id = r.meeting_id \
      WHERE r.terms @@ to_tsquery('simple', $1) AND ",
-    may_read!(),
+    findable!("$2", "$3"),
     " ORDER BY m.updated_at DESC, r.meeting_id, r.block LIMIT $4"
 );
 

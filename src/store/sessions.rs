@@ -1,5 +1,7 @@
 //! Who is signed in: sessions of browsers and tokens of programs, both kept by their hash only.
 
+mod touches;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -8,6 +10,8 @@ use super::dialect::{Row, values};
 use super::users::User;
 use super::{Id, Store, StoreError};
 use crate::clock::UnixMs;
+
+pub(super) use touches::Touches;
 
 /// A signed-in browser.
 #[derive(Debug, Clone)]
@@ -59,7 +63,7 @@ pub struct Token {
 }
 
 const SESSION: &str = "SELECT s.sha256, s.csrf, s.seen_at, s.rotated_at, s.expires_at, u.id, u.login, u.name, \
-                       u.department_id, u.role, u.password_expired, u.locked_until, u.disabled_at FROM sessions s \
+                       u.department_id, u.role, u.password_expired, u.locked_until, u.disabled_at, u.room FROM sessions s \
                        JOIN users u ON u.id = s.user_id WHERE s.sha256 = $1";
 
 impl Store {
@@ -106,13 +110,6 @@ impl Store {
             })
         })
         .transpose()
-    }
-
-    /// Remembers that a session was used.
-    pub async fn touch_session(&self, sha256: &str, now: UnixMs) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        tx.run("UPDATE sessions SET seen_at = $2 WHERE sha256 = $1", values![sha256, now]).await?;
-        tx.commit().await
     }
 
     /// Gives a session a new secret; the old one works until `grace_until`, for requests that are under way.
@@ -190,17 +187,10 @@ impl Store {
     /// Returns the token with this hash and its person, unless it was revoked.
     pub async fn token(&self, sha256: &str) -> Result<Option<(Token, User)>, StoreError> {
         let sql = "SELECT t.id, t.name, t.scopes, t.created_at, t.expires_at, t.used_at, u.id, u.login, u.name, \
-                   u.department_id, u.role, u.password_expired, u.locked_until, u.disabled_at FROM tokens t JOIN \
+                   u.department_id, u.role, u.password_expired, u.locked_until, u.disabled_at, u.room FROM tokens t JOIN \
                    users u ON u.id = t.user_id WHERE t.sha256 = $1 AND t.revoked_at IS NULL";
         let row = self.database.row(sql, values![sha256]).await?;
         row.map(|row| Ok((token(&row, 0)?, User::from_row(&row, 6)?))).transpose()
-    }
-
-    /// Remembers that a token was used.
-    pub async fn touch_token(&self, id: Id, now: UnixMs) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        tx.run("UPDATE tokens SET used_at = $2 WHERE id = $1", values![id, now]).await?;
-        tx.commit().await
     }
 
     /// Revokes a person's token; tells whether there was one.

@@ -101,7 +101,7 @@ const WAITING: &str = "SELECT t.id, u.id, u.login, u.name, u.department_id, t.de
                        FROM transfers t JOIN users u ON u.id = t.user_id WHERE t.done_at IS NULL ORDER BY \
                        t.effective_at, u.login LIMIT $1";
 const DUE: &str = "SELECT t.id, t.department_id, t.role, u.id, u.login, u.name, u.department_id, u.role, \
-                   u.password_expired, u.locked_until, u.disabled_at FROM transfers t JOIN users u ON u.id = \
+                   u.password_expired, u.locked_until, u.disabled_at, u.room FROM transfers t JOIN users u ON u.id = \
                    t.user_id WHERE t.done_at IS NULL AND t.effective_at <= $1 ORDER BY t.effective_at, t.id LIMIT 1";
 
 impl Transfer {

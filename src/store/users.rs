@@ -64,15 +64,17 @@ pub struct User {
     /// Since when the account cannot be used; its history stays.
     #[schema(value_type = Option<i64>)]
     pub disabled_at: Option<UnixMs>,
+    /// Whether it is a meeting room's: what is recorded with it takes the room's seat.
+    pub room: bool,
 }
 
-const USER: &str = "SELECT id, login, name, department_id, role, password_expired, locked_until, disabled_at FROM users \
-                    WHERE id = $1";
-pub(super) const USERS: &str = "SELECT id, login, name, department_id, role, password_expired, locked_until, disabled_at \
-                     FROM users WHERE login > $1 ORDER BY login LIMIT $2";
+const USER: &str = "SELECT id, login, name, department_id, role, password_expired, locked_until, disabled_at, \
+                    room FROM users WHERE id = $1";
+pub(super) const USERS: &str = "SELECT id, login, name, department_id, role, password_expired, locked_until, disabled_at, \
+                     room FROM users WHERE login > $1 ORDER BY login LIMIT $2";
 
-const USERS_OF: &str = "SELECT id, login, name, department_id, role, password_expired, locked_until, disabled_at FROM \
-                        users WHERE login > $1 AND department_id = $3 ORDER BY login LIMIT $2";
+const USERS_OF: &str = "SELECT id, login, name, department_id, role, password_expired, locked_until, disabled_at, \
+                        room FROM users WHERE login > $1 AND department_id = $3 ORDER BY login LIMIT $2";
 pub(super) const DEPARTMENTS: &str =
     "SELECT id, name, parent_id, closed_at FROM departments ORDER BY name LIMIT 10000";
 
@@ -89,6 +91,7 @@ impl User {
             password_expired: row.flag(first + 5)?,
             locked_until: row.at_or_none(first + 6)?,
             disabled_at: row.at_or_none(first + 7)?,
+            room: row.flag(first + 8)?,
         })
     }
 }
@@ -122,6 +125,8 @@ pub struct NewUser {
     pub password: Option<String>,
     /// Whether it must be changed at the first sign-in.
     pub password_expired: bool,
+    /// Whether it is a meeting room's account.
+    pub room: bool,
 }
 
 /// What is needed to judge a password.
@@ -184,7 +189,7 @@ impl Store {
         let row = self
             .database
             .row(
-                "SELECT id, login, name, department_id, role, password_expired, locked_until, disabled_at, password, \
+                "SELECT id, login, name, department_id, role, password_expired, locked_until, disabled_at, room, password, \
                  failures FROM users WHERE login = $1",
                 values![login],
             )
@@ -192,8 +197,8 @@ impl Store {
         row.map(|row| {
             Ok(Credentials {
                 user: User::from_row(&row, 0)?,
-                password: row.text_or_none(8)?,
-                failures: u32::try_from(row.int(9)?).unwrap_or(0),
+                password: row.text_or_none(9)?,
+                failures: u32::try_from(row.int(10)?).unwrap_or(0),
             })
         })
         .transpose()
@@ -215,6 +220,7 @@ impl Store {
             password_expired: new.password_expired,
             locked_until: None,
             disabled_at: None,
+            room: new.room,
         })
     }
 
@@ -345,7 +351,7 @@ impl Tx {
         let id = Id::new();
         self.run(
             "INSERT INTO users (id, login, name, department_id, role, password, password_expired, \
-             password_changed_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
+             password_changed_at, created_at, room) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)",
             values![
                 id,
                 &new.login,
@@ -354,11 +360,12 @@ impl Tx {
                 new.role.word(),
                 new.password.as_deref(),
                 new.password_expired,
-                now
+                now,
+                new.room
             ],
         )
         .await?;
-        let detail = serde_json::json!({ "role": new.role, "department": new.department });
+        let detail = serde_json::json!({ "role": new.role, "department": new.department, "room": new.room });
         self.audit(Entry::done(actor, now, "user.create", id).with(detail)).await?;
         Ok(id)
     }
@@ -371,8 +378,8 @@ impl Tx {
     ) -> Result<bool, StoreError> {
         let changed = self
             .run(
-                "UPDATE users SET name = $2, department_id = $3, role = $4, disabled_at = $5 WHERE id = $1",
-                values![user.id, &user.name, user.department, user.role.word(), user.disabled_at],
+                "UPDATE users SET name = $2, department_id = $3, role = $4, disabled_at = $5, room = $6 WHERE id = $1",
+                values![user.id, &user.name, user.department, user.role.word(), user.disabled_at, user.room],
             )
             .await?;
         if user.disabled_at.is_some() {
@@ -386,7 +393,8 @@ impl Tx {
                 .await?;
         }
         let detail = serde_json::json!({
-            "role": user.role, "department": user.department, "disabled": user.disabled_at.is_some()
+            "role": user.role, "department": user.department, "disabled": user.disabled_at.is_some(),
+            "room": user.room
         });
         self.audit(Entry::done(actor, now, "user.change", user.id).with(detail)).await?;
         Ok(changed > 0)

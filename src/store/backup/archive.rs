@@ -53,6 +53,8 @@ pub enum Part {
         /// Its file's name.
         name: String,
     },
+    /// The key of this installation. One frame.
+    Instance,
     /// What everything before must be. One frame.
     Manifest,
 }

@@ -6,14 +6,16 @@ use std::io::{Read, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use futures_util::StreamExt as _;
+
 use super::archive::{ArchiveReader, FlawKind, Manifest, Part};
 use super::tables::{self, Import};
 use super::{BackupError, Key, is_plain, open};
 use crate::clock::UnixMs;
-use crate::store::audit::{Actor, Entry, Verdict};
-use crate::store::blobs::BlobKey;
+use crate::store::audit::{Actor, Entry, Verdict, hex};
+use crate::store::blobs::{BlobKey, Blobs};
 use crate::store::dialect::{Tx, values};
-use crate::store::{Location, Store, StoreError, folder};
+use crate::store::{Location, Store, StoreError, folder, instance};
 
 /// Where to restore to.
 pub struct Target<'a> {
@@ -21,6 +23,8 @@ pub struct Target<'a> {
     pub data: &'a Path,
     /// The database; a SQLite file in the data folder if absent. Its tables must be empty.
     pub database: Option<Location>,
+    /// Where recordings go, empty too; into the data folder if absent.
+    pub blobs: Option<&'a Blobs>,
 }
 
 /// What was restored.
@@ -35,7 +39,6 @@ pub struct Restored {
 /// Restores a backup. Everything is written beside the target and checked before it gets its name.
 ///
 /// Errors: [`BackupError::NotEmpty`], and what is wrong with the file; the target is then as it was before.
-#[expect(clippy::disallowed_methods, reason = "the store is where files are kept")]
 pub async fn restore(
     from: &Path,
     key: &Key,
@@ -44,8 +47,34 @@ pub async fn restore(
     now: UnixMs,
 ) -> Result<Restored, BackupError> {
     require_empty(target.data)?;
+    if let Some(blobs) = target.blobs {
+        require_bare(blobs).await?;
+    }
     // The file is read twice: a damaged one is refused before anything is made of it.
     super::verify(from, key)?;
+    let mut sent = Vec::new();
+    let restored = attempt(from, key, target, &mut sent, actor, now).await;
+    if let (Err(_), Some(blobs)) = (&restored, target.blobs) {
+        for key in &sent {
+            if let Err(error) = blobs.delete(key).await {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, %key, "a recording of a restore that failed is left in the store");
+            }
+        }
+    }
+    restored
+}
+
+/// Does the restoring; recordings that went to a store elsewhere, and are to go again if it fails, are told in `sent`.
+#[expect(clippy::disallowed_methods, reason = "the store is where files are kept")]
+async fn attempt(
+    from: &Path,
+    key: &Key,
+    target: &Target<'_>,
+    sent: &mut Vec<BlobKey>,
+    actor: &Actor,
+    now: UnixMs,
+) -> Result<Restored, BackupError> {
     let parent = target.data.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     let file = |error| BackupError::file(parent, error);
@@ -53,7 +82,8 @@ pub async fn restore(
     let staging = tempfile::Builder::new().prefix(".restore-").tempdir_in(parent).map_err(file)?;
     let sqlite = Location::File(folder::database_in(staging.path()));
     let store = Store::open(target.database.as_ref().unwrap_or(&sqlite)).await?;
-    let filled = fill(from, key, &store, staging.path(), actor, now).await;
+    let mut into = Destination { store: &store, folder: staging.path(), blobs: target.blobs, sent };
+    let filled = fill(from, key, &mut into, actor, now).await;
     let (restored, tx) = match filled {
         Ok(filled) => filled,
         Err(error) => {
@@ -75,6 +105,8 @@ pub async fn restore(
         fs::remove_dir_all(target.data).map_err(|error| BackupError::file(target.data, error))?;
         return Err(error.into());
     }
+    // What is committed refers to them from now on.
+    sent.clear();
     let checked = check(&store, &restored).await;
     store.close().await;
     checked.map(|()| restored)
@@ -89,6 +121,41 @@ fn require_empty(data: &Path) -> Result<(), BackupError> {
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(BackupError::file(data, error)),
+    }
+}
+
+async fn require_bare(blobs: &Blobs) -> Result<(), BackupError> {
+    match blobs.list().next().await.transpose()? {
+        Some(found) => Err(BackupError::NotEmpty { place: format!("録音の保存先({})", found.key) }),
+        None => Ok(()),
+    }
+}
+
+/// Where the parts of a backup go.
+struct Destination<'a> {
+    store: &'a Store,
+    folder: &'a Path,
+    blobs: Option<&'a Blobs>,
+    sent: &'a mut Vec<BlobKey>,
+}
+
+impl Destination<'_> {
+    /// Writes a recording, and returns its sha256.
+    async fn recording<R: Read>(
+        &mut self,
+        key: &BlobKey,
+        archive: &mut ArchiveReader<R>,
+    ) -> Result<String, BackupError> {
+        let path = folder::audio_in(self.folder).join(key.as_str());
+        let sha256 = write_file(&path, archive)?;
+        if let Some(blobs) = self.blobs {
+            self.sent.push(key.clone());
+            let sealed = blobs.seal(&path, key, None).await?;
+            if hex(&sealed.sha256) != sha256 {
+                return Err(BackupError::Unequal { what: key.to_string() });
+            }
+        }
+        Ok(sha256)
     }
 }
 
@@ -107,13 +174,12 @@ fn adopt(staging: tempfile::TempDir, data: &Path) -> Result<(), BackupError> {
 async fn fill(
     from: &Path,
     key: &Key,
-    store: &Store,
-    staging: &Path,
+    into: &mut Destination<'_>,
     actor: &Actor,
     now: UnixMs,
 ) -> Result<(Restored, Tx), BackupError> {
     let (mut archive, tables, product) = open(from, key)?;
-    let mut tx = store.write().await?;
+    let mut tx = into.store.write().await?;
     if tables::version(&mut tx).await? != tables {
         return Err(BackupError::OtherVersion { product });
     }
@@ -132,19 +198,22 @@ async fn fill(
                 import.finish(&mut tx).await?;
             }
             Part::Blob { key } => {
-                let path = folder::audio_in(staging).join(key.parse::<BlobKey>()?.as_str());
-                blobs.insert(key, write_file(&path, &mut archive)?);
+                let sha256 = into.recording(&key.parse()?, &mut archive).await?;
+                blobs.insert(key, sha256);
             }
             Part::Upload { name } if is_plain(&name) => {
-                write_file(&folder::uploads_in(staging).join(&name), &mut archive)?;
+                write_file(&folder::uploads_in(into.folder).join(&name), &mut archive)?;
             }
             Part::Upload { name } => return Err(BackupError::Strange { what: name }),
+            Part::Instance => drop(write_file(&instance::key_in(into.folder), &mut archive)?),
             Part::Manifest => break,
         }
     }
     let manifest = archive.finish()?;
     let audit_lines = manifest.audit_lines;
     settle(&mut tx, &manifest, &blobs, now).await?;
+    // Holders may have newer receipts than this copy of the seats knows.
+    tx.mark_restored().await?;
     let detail = serde_json::json!({ "audit_lines": audit_lines, "audit_last": manifest.audit_last });
     tx.audit(Entry::done(actor, now, "backup.restore", "").with(detail)).await?;
     let restored = Restored { manifest, audit_lines };

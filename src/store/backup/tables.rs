@@ -8,10 +8,11 @@ use crate::store::StoreError;
 use crate::store::dialect::{Tx, Value, values};
 
 /// What a backup holds; a table comes after those it refers to.
-pub const KEPT: [&str; 23] = [
+pub const KEPT: [&str; 29] = [
     "settings",
     "departments",
     "users",
+    "seat_licence",
     "transfers",
     "tokens",
     "links",
@@ -27,15 +28,21 @@ pub const KEPT: [&str; 23] = [
     "snapshots",
     "revisions",
     "editions",
+    "drafts",
     "word_groups",
     "words",
     "word_choices",
     "audit",
     "erasures",
+    "seat_leader",
+    "seat_event",
+    "seat_snapshot",
+    "seat_meta",
 ];
-/// What it leaves out: everybody signs in anew after a restore, and the search index is made from the minutes.
+/// What it leaves out: everybody signs in anew after a restore, the search index is made from the minutes, and
+/// the proofs of seats from their events.
 #[cfg(test)]
-const LEFT_OUT: [&str; 4] = ["sessions", "search_rows", "search_terms", "_sqlx_migrations"];
+const LEFT_OUT: [&str; 5] = ["sessions", "search_rows", "search_terms", "seat_lease", "_sqlx_migrations"];
 /// Columns that refer to their own table: filled when every row is there.
 const OWN_REFERENCES: [(&str, &str); 1] = [("departments", "parent_id")];
 /// A column of a table.

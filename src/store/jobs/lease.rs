@@ -8,6 +8,7 @@ use crate::clock::UnixMs;
 use crate::speech::longform::Outcome;
 use crate::store::audit::{Actor, Entry};
 use crate::store::dialect::{Tx, values};
+use crate::store::seats::Fence;
 use crate::store::windows::Question;
 use crate::store::{Id, Store, StoreError};
 
@@ -52,6 +53,8 @@ pub enum Hold {
     CancelAsked,
     /// Stop now and write nothing: another worker has it, or it has ended.
     Lost,
+    /// Stop now and write nothing: the seat it was worked on with is somebody else's.
+    Unseated,
 }
 
 /// How a job leaves its worker.
@@ -155,6 +158,7 @@ impl Store {
     pub async fn keep_window(
         &self,
         lease: Lease,
+        seat: Fence,
         question: &Question,
         outcome: &Outcome,
     ) -> Result<Hold, StoreError> {
@@ -163,6 +167,9 @@ impl Store {
         let key = serde_json::to_string(&outcome.key).map_err(text)?;
         let mut tx = self.write().await?;
         let Some(held) = tx.lock(lease).await? else { return Ok(Hold::Lost) };
+        if !tx.is_seated(seat).await? {
+            return Ok(Hold::Unseated);
+        }
         tx.run(
             "INSERT INTO windows (job_id, key, question, until_ms, outcome) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (job_id, key) DO UPDATE SET question = $3, until_ms = $4, outcome = $5",

@@ -4,12 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::minutes::Minutes;
+use crate::seats::{Epoch, LeaseId, Token};
 use crate::speech::longform::{Outcome, WindowKey};
 use crate::speech::transcript::{GapRecord, Transcript};
 use crate::store::Location;
 use crate::store::audit::Verdict;
 use crate::store::meetings::{NewMeeting, Sensitivity};
 use crate::store::recordings::NewRecording;
+use crate::store::seats::Fence;
 use crate::store::users::{NewUser, Role};
 use crate::store::windows::Question;
 
@@ -19,6 +21,12 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 
 pub fn at(seconds: i64) -> UnixMs {
     UnixMs::from_ms(1_000_000_000 + seconds * 1000)
+}
+
+/// The seat that everybody here works on.
+pub fn seat() -> Fence {
+    let epoch = Epoch::new(1);
+    Fence { lease: LeaseId::new(epoch, 1), token: Token::new(epoch, 2) }
 }
 
 /// An office with people who bring recordings.
@@ -47,9 +55,15 @@ impl Desk {
                 role: Role::Staff,
                 password: None,
                 password_expired: false,
+                room: false,
             };
             ids.push(store.add_user(&new, &server, at(0)).await.expect("the login is free").id);
         }
+        let mut tx = store.write().await.expect("the database answers");
+        let Fence { lease, token } = seat();
+        let sql = "INSERT INTO seat_lease (lease, token) VALUES ($1, $2)";
+        tx.run(sql, values![lease.number(), token.number()]).await.expect("there is room");
+        tx.commit().await.expect("there is room");
         Self { store, people: ids, department, brought: AtomicU64::new(0), _folder: folder }
     }
 
@@ -203,7 +217,7 @@ async fn a_worker_believed_dead_changes_nothing_when_it_comes_back() {
     let reached = Reached { settled_ms: 5_000, expected_ms: None };
     let refused = [
         store.renew_lease(stale, reached, MINUTE, now).await,
-        store.keep_window(stale, &asked, &outcome(1)).await,
+        store.keep_window(stale, seat(), &asked, &outcome(1)).await,
         store.release_job(stale, now).await,
         store.hinder_job(stale, Hindrance::StorageFull, now, now).await,
         store.back_off_job(stale, Hindrance::EngineDown, Failure::EngineFailed, now).await,
@@ -227,7 +241,7 @@ async fn after_a_sudden_end_the_next_worker_finds_every_window_that_was_kept() {
     let id = desk.enqueue(0, at(0)).await;
     let (_, lease) = desk.claimed(at(0)).await;
     for until_ms in [56_000, 28_000, 28_000] {
-        let kept = desk.store.keep_window(lease, &question("a"), &outcome(until_ms)).await;
+        let kept = desk.store.keep_window(lease, seat(), &question("a"), &outcome(until_ms)).await;
         assert_eq!(kept.expect("the database answers"), Hold::Held);
     }
     assert_eq!(desk.claim(at(30)).await, None);
@@ -247,7 +261,7 @@ async fn a_job_of_which_the_server_dies_again_and_again_has_failed_unless_it_mov
     for death in 0..i64::from(ATTEMPTS_MAX) {
         let (_, lease) = desk.claimed(at(death * 100)).await;
         if death == 0 {
-            let kept = desk.store.keep_window(lease, &question("a"), &outcome(28_000)).await;
+            let kept = desk.store.keep_window(lease, seat(), &question("a"), &outcome(28_000)).await;
             kept.expect("the database answers");
         }
     }
@@ -338,7 +352,7 @@ async fn the_first_result_becomes_minutes_and_a_later_one_only_a_further_version
     let new = desk.bring(0, Some(meeting)).await;
     desk.queue(&new, at(0)).await;
     let (_, lease) = desk.claimed(at(0)).await;
-    desk.store.keep_window(lease, &question("a"), &outcome(1)).await.expect("answers");
+    desk.store.keep_window(lease, seat(), &question("a"), &outcome(1)).await.expect("answers");
     let whole = Transcript { duration_ms: 60_000, ..Transcript::default() };
     let kept = desk.finish(lease, &whole, at(10)).await;
     assert_eq!(kept, Some(Kept { version: 1, is_first: true }));

@@ -281,7 +281,7 @@ async fn with_lease(desk: &Desk, model: &mut Model, lease: Lease, step: &Step) {
             if let Some(job) = model.held(lease) {
                 job.attempts = 0;
             }
-            (store.keep_window(lease, &question("a"), &outcome(1)).await, expected)
+            (store.keep_window(lease, seat(), &question("a"), &outcome(1)).await, expected)
         }
         Step::Finish { .. } => {
             let settled_ms = model.held(lease).map_or(0, |job| job.settled_ms);

@@ -1,0 +1,2 @@
+-- A meeting room's own account: whoever records with it takes the room's seat, not a person's.
+ALTER TABLE users ADD COLUMN room INTEGER NOT NULL DEFAULT 0;
