@@ -4,7 +4,11 @@
 //! - **Out**: outcomes as they are settled, progress, and at the end the transcript.
 //! - **Never**: decides about text (that is `speech`), prints, or forgets what it was told to keep.
 
+pub mod licence;
+pub mod nightly;
 pub mod recognise;
+pub mod seat;
 pub mod sweep;
+pub mod tick_seats;
 pub mod transcribe;
 pub mod worker;

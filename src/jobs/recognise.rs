@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::transcribe::{self, Progress, TranscribeError, transcribe};
+use crate::audio::MediaTime;
 use crate::audio::decode::DecodeError;
 use crate::audio::reader::MonoReader;
 use crate::audio::vad::{Silero, Vad, VadSettings};
@@ -43,6 +44,8 @@ pub struct Workshop {
     pub threads: u16,
     /// How long the engine may take.
     pub patience: Patience,
+    /// Longest recording that is recognised.
+    pub longest: MediaTime,
 }
 
 /// What one job after the other uses.
@@ -65,6 +68,8 @@ pub struct Signals {
     pub cancel: AtomicBool,
     /// Another worker has it: write nothing more.
     pub lost: AtomicBool,
+    /// Its seat is somebody else's: write nothing more, and wait for another one.
+    pub unseated: AtomicBool,
     reached: Mutex<Reached>,
 }
 
@@ -80,6 +85,7 @@ impl Signals {
             jobs::Hold::Held => return,
             jobs::Hold::CancelAsked => self.cancel.store(true, Ordering::Relaxed),
             jobs::Hold::Lost => self.lost.store(true, Ordering::Relaxed),
+            jobs::Hold::Unseated => self.unseated.store(true, Ordering::Relaxed),
         }
         self.stop.store(true, Ordering::Relaxed);
     }
@@ -153,6 +159,7 @@ pub fn recognise(
     // First what costs nothing: a file that is no recording should not wait for a model.
     let file = recordings::open_audio(task.audio).map_err(|error| setback_of_store(&error))?;
     let reader = MonoReader::open(Box::new(file)).map_err(|error| setback_of_decoding(&error))?;
+    let reader = reader.limited(workshop.longest);
     let mut now = workshop.tools(tools.take(), clock)?;
     let question =
         Question { model_sha256: now.model.sha256.clone(), product: env!("CARGO_PKG_VERSION").to_owned() };
@@ -282,6 +289,7 @@ fn setback_of_store(error: &StoreError) -> Setback {
         StoreError::Io { .. } => {
             Setback::Again { hindrance: Hindrance::AudioUnreachable, failure: Failure::AudioMissing }
         }
+        StoreError::Erased => Setback::Hopeless { failure: Failure::AudioMissing, detail: None },
         StoreError::Taken | StoreError::Damaged { .. } | StoreError::Database(_) => {
             Setback::Again { hindrance: Hindrance::DatabaseDown, failure: Failure::Crashed }
         }
@@ -298,7 +306,7 @@ fn setback_of_decoding(error: &DecodeError) -> Setback {
         DecodeError::NoSound { .. } => (Failure::NoSound, None),
         DecodeError::Unfinished => (Failure::Unfinished, None),
         DecodeError::AbsurdHeader { .. } | DecodeError::Damaged { .. } => (Failure::Damaged, None),
-        DecodeError::TooLong { hours_max } => (Failure::TooLong, Some(hours_max.to_string())),
+        DecodeError::TooLong { longest } => (Failure::TooLong, Some(told(*longest))),
         DecodeError::Read(error) => {
             let error: &dyn std::error::Error = error;
             tracing::error!(error, "the audio cannot be read");
@@ -307,6 +315,16 @@ fn setback_of_decoding(error: &DecodeError) -> Setback {
         }
     };
     Setback::Hopeless { failure, detail }
+}
+
+/// Writes a limit for a person; limits are whole minutes.
+fn told(longest: MediaTime) -> String {
+    let minutes = longest.ms() / 60_000;
+    match (minutes / 60, minutes % 60) {
+        (0, minutes) => format!("上限 {minutes}分"),
+        (hours, 0) => format!("上限 {hours}時間"),
+        (hours, minutes) => format!("上限 {hours}時間{minutes}分"),
+    }
 }
 
 #[cfg(test)]
@@ -320,6 +338,15 @@ mod tests {
         assert_eq!(setback(&TranscribeError::Decode(DecodeError::UnsupportedCodec { codec })), hopeless);
         let again = Setback::Again { hindrance: Hindrance::EngineDown, failure: Failure::EngineFailed };
         assert_eq!(setback(&TranscribeError::Engine("died".to_owned())), again);
+    }
+
+    #[test]
+    fn a_recording_that_is_too_long_says_how_long_one_may_be() {
+        let longest = MediaTime::from_ms(12 * 3_600_000);
+        let (failure, detail) = (Failure::TooLong, Some("上限 12時間".to_owned()));
+        let setback = setback(&TranscribeError::Decode(DecodeError::TooLong { longest }));
+        assert_eq!(setback, Setback::Hopeless { failure, detail });
+        assert_eq!(told(MediaTime::from_ms(80 * 60_000)), "上限 1時間20分");
     }
 
     #[test]

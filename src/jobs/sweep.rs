@@ -1,6 +1,5 @@
 //! Once an hour: what is due is erased, and what nothing refers to is removed. Correctness never depends on it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -9,13 +8,17 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::UnixMs;
 use crate::store::audit::{Actor, Entry};
 use crate::store::blobs::{BlobError, BlobKey, Blobs};
+use crate::store::minutes::DRAFT_LIFE;
 use crate::store::retention::{Certificate, Staged};
+use crate::store::staging::Staging;
 use crate::store::{Store, StoreError};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(3600);
 /// How old something must be before it can be an orphan: its row may be on its way.
 pub const ORPHAN_AGE_MIN: Duration = Duration::from_secs(24 * 3600);
+/// How long an unfinished upload is kept after it is shown as 期限切れ.
+pub const RESTED_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Most erasures of one pass.
 const ERASURES_MAX: u32 = 100;
 /// Most orphans removed in one pass: many at once would mean that something else is wrong.
@@ -28,8 +31,10 @@ pub struct Sweep {
     pub store: Store,
     /// The recordings.
     pub blobs: Blobs,
-    /// Where unfinished uploads grow.
-    pub uploads: PathBuf,
+    /// Where unfinished uploads grow; shared with whoever receives them.
+    pub staging: Staging,
+    /// How long an upload may rest before it is shown as 期限切れ.
+    pub unfinished: Duration,
 }
 
 /// What a pass did.
@@ -43,6 +48,8 @@ pub struct Swept {
     pub failed: u32,
     /// Recordings and unfinished uploads that nothing referred to, removed.
     pub orphans: u32,
+    /// Unfinished uploads that were given up: nobody went on with them for long.
+    pub rested: u64,
 }
 
 /// Why something could not be swept; the next pass tries again.
@@ -66,6 +73,7 @@ impl Sweep {
         if transferred > 0 {
             tracing::info!(transferred, "made the transfers whose day has come");
         }
+        self.store.forget_drafts(now.minus(DRAFT_LIFE)).await?;
         for begun in self.store.unfinished_erasures().await? {
             self.settle(&begun, &server, now, &mut swept).await;
         }
@@ -79,6 +87,8 @@ impl Sweep {
                 None => swept.postponed += 1,
             }
         }
+        let rested_since = now.minus(self.unfinished).minus(RESTED_KEPT);
+        swept.rested = self.store.remove_rested_uploads(&self.staging, rested_since, now).await?;
         swept.orphans = self.remove_orphans(&server, now).await?;
         Ok(swept)
     }
@@ -134,9 +144,9 @@ impl Sweep {
             self.store.note(Entry::done(actor, now, "orphan.remove", key)).await?;
             removed += 1;
         }
-        for name in (Staged { folder: &self.uploads, before, limit: ORPHANS_MAX }).names()? {
+        for name in (Staged { folder: self.staging.folder(), before, limit: ORPHANS_MAX }).names()? {
             if !self.store.is_upload_known(&name).await? {
-                Staged::remove(&self.uploads, &name)?;
+                Staged::remove(self.staging.folder(), &name)?;
                 self.store.note(Entry::done(actor, now, "orphan.remove", name)).await?;
                 removed += 1;
             }
@@ -151,8 +161,8 @@ pub async fn run(sweep: Sweep, clock: impl Fn() -> UnixMs, stop: CancellationTok
     hours.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(hours.tick()).await.is_some() {
         match sweep.pass(clock()).await {
-            Ok(Swept { erased, postponed, failed, orphans }) => {
-                tracing::info!(erased, postponed, failed, orphans, "swept what was due");
+            Ok(Swept { erased, postponed, failed, orphans, rested }) => {
+                tracing::info!(erased, postponed, failed, orphans, rested, "swept what was due");
             }
             Err(error) => {
                 let error: &dyn std::error::Error = &error;

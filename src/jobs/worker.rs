@@ -22,6 +22,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::recognise::{Heard, Setback, Signals, Task, Tools, Workshop, recognise};
+use super::seat::JobSeat;
 use crate::clock::{Mono, UnixMs};
 use crate::minutes::dictionary::Day;
 use crate::minutes::draft::draft;
@@ -30,6 +31,7 @@ use crate::speech::longform::Outcome;
 use crate::speech::transcript::Transcript;
 use crate::store::blobs::{BlobError, BlobKey, Blobs, Fetched};
 use crate::store::jobs::{Claimed, Failure, Finished, Hindrance, Hold, Job, Lease};
+use crate::store::seats::Seats;
 use crate::store::windows::Question;
 use crate::store::{Store, StoreError};
 
@@ -43,6 +45,8 @@ const POLL: Duration = Duration::from_secs(1);
 const STORE_PAUSE: Duration = Duration::from_secs(10);
 /// The pause before something outside of a job is looked at again.
 const HINDERED_PAUSE: Duration = Duration::from_secs(60);
+/// The pause before a seat is asked for again: a place in the line is kept by asking after it.
+const SEAT_PAUSE: Duration = Duration::from_secs(5);
 /// A running job that does not move for so long is wedged: the engine's deadlines end everything that hangs long
 /// before, and a recording of twelve silent hours is decoded in less.
 const SILENCE_MAX: Duration = Duration::from_secs(10 * 60);
@@ -62,6 +66,8 @@ pub struct Settings {
     pub blobs: Blobs,
     /// A folder for copies of audio that does not lie in files here.
     pub scratch: PathBuf,
+    /// Who may work now.
+    pub seats: Seats,
 }
 
 struct Node {
@@ -121,15 +127,25 @@ impl Node {
         tracing::info!(job.id = %job.id, token = lease.token, attempts = job.attempts, "begins job {}", job.id);
         self.store.pulse().began(job.id, SILENCE_MAX, Mono::now());
         let signals = Arc::new(Signals::default());
-        let (result, tools) = self.recognise(&job, lease, tools, &signals).await;
+        let (result, tools) = match self.seat(&job).await {
+            Ok(seat) => {
+                let ended = self.recognise((&job, seat), lease, tools, &signals).await;
+                seat.give_back(&self.settings.seats).await;
+                ended
+            }
+            Err(hindrance) => (Err(Setback::Hindered(hindrance)), tools),
+        };
         let written = match result {
             _ if signals.lost.load(Ordering::Relaxed) => Ok(Hold::Lost),
+            _ if signals.unseated.load(Ordering::Relaxed) => {
+                self.give_back(lease, Setback::Hindered(Hindrance::SeatNeeded), &signals).await
+            }
             Ok(heard) => self.finish(&job, lease, heard).await,
             Err(setback) => self.give_back(lease, setback, &signals).await,
         };
         match written {
             Ok(Hold::Lost) => tracing::warn!(job.id = %job.id, "another worker has job {}", job.id),
-            Ok(Hold::Held | Hold::CancelAsked) => {}
+            Ok(Hold::Held | Hold::CancelAsked | Hold::Unseated) => {}
             // Nothing settled is lost: the lease lapses, and the next run goes on from the windows kept.
             Err(error) => {
                 log(&error, "the end of a job could not be written");
@@ -140,15 +156,24 @@ impl Node {
         tools
     }
 
+    /// Takes a seat for a job.
+    async fn seat(&self, job: &Job) -> Result<JobSeat, Hindrance> {
+        let applicant = self.store.applicant(job.user).await.map_err(|error| {
+            log(&error, "the owner of a job cannot be looked up");
+            Hindrance::DatabaseDown
+        })?;
+        JobSeat::take(&self.settings.seats, job, applicant.ok_or(Hindrance::SeatRefused)?).await
+    }
+
     /// Runs the recogniser, and renews the lease meanwhile.
     async fn recognise(
         &self,
-        job: &Job,
+        (job, seat): (&Job, JobSeat),
         lease: Lease,
         tools: Option<Tools>,
         signals: &Arc<Signals>,
     ) -> (Result<Heard, Setback>, Option<Tools>) {
-        let mut running = pin!(self.run(job, lease, tools, signals));
+        let mut running = pin!(self.run((job, seat), lease, tools, signals));
         let mut beat = interval(RENEW_EVERY);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reached = signals.reached();
@@ -165,6 +190,9 @@ impl Node {
                         self.store.pulse().moved(job.id, Mono::now());
                     }
                     self.renew(lease, signals).await;
+                    if !seat.beat(&self.settings.seats).await {
+                        signals.heed(Hold::Unseated);
+                    }
                 }
             }
         }
@@ -173,7 +201,7 @@ impl Node {
     /// Gets the audio, then recognises it on a blocking thread.
     async fn run(
         &self,
-        job: &Job,
+        (job, seat): (&Job, JobSeat),
         lease: Lease,
         tools: Option<Tools>,
         signals: &Arc<Signals>,
@@ -193,7 +221,12 @@ impl Node {
                 words: &words,
                 kept: &|question: &Question| runtime.block_on(store.kept_windows(lease.job, question)),
                 keep: &|question: &Question, outcome: &Outcome| {
-                    signals.heed(runtime.block_on(store.keep_window(lease, question, outcome))?);
+                    signals.heed(runtime.block_on(store.keep_window(
+                        lease,
+                        seat.fence(),
+                        question,
+                        outcome,
+                    ))?);
                     Ok(())
                 },
                 moved: &|health| {
@@ -280,7 +313,8 @@ impl Node {
         match setback {
             Setback::Hopeless { failure, detail } => self.store.fail_job(lease, failure, detail, now).await,
             Setback::Hindered(hindrance) => {
-                self.store.hinder_job(lease, hindrance, now.plus(HINDERED_PAUSE), now).await
+                let pause = if hindrance == Hindrance::SeatNeeded { SEAT_PAUSE } else { HINDERED_PAUSE };
+                self.store.hinder_job(lease, hindrance, now.plus(pause), now).await
             }
             Setback::Again { hindrance, failure } => {
                 self.store.back_off_job(lease, hindrance, failure, now).await
