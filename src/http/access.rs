@@ -110,6 +110,30 @@ pub fn may_register_words(user: &User, department: Option<Id>) -> bool {
     may_keep_shared(user, department) || (user.role == Role::Staff && department == Some(user.department))
 }
 
+/// Tells whether a person may have a seat: an auditor looks and never records or edits.
+pub fn may_sit(user: &User) -> bool {
+    user.role != Role::Auditor
+}
+
+/// Tells whether a person may see and free the seats of a department.
+///
+/// Range: departments by their names, as leases remember them from the day they began.
+pub fn may_free_seat(user: &User, own_department: &str, department: &str) -> bool {
+    match user.role {
+        Role::Administrator => true,
+        Role::DepartmentAdministrator => !department.is_empty() && own_department == department,
+        Role::Staff | Role::Auditor => false,
+    }
+}
+
+/// Tells whether a person may read reports about the seats: of the whole office or of their own department.
+pub const fn reads_seat_reports(user: &User) -> bool {
+    match user.role {
+        Role::Administrator | Role::DepartmentAdministrator | Role::Auditor => true,
+        Role::Staff => false,
+    }
+}
+
 /// Tells whether a person may give a role: nobody gives more than they have.
 pub fn may_grant(user: &User, role: Role) -> bool {
     match user.role {
@@ -139,6 +163,7 @@ mod tests {
             password_expired: false,
             locked_until: None,
             disabled_at: None,
+            room: false,
         }
     }
 

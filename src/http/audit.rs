@@ -47,6 +47,8 @@ pub struct Verified {
     verdict: Verdict,
     /// The same as a sentence.
     sentence: String,
+    /// The same of the log of seats.
+    seats: Verdict,
 }
 
 /// Lists lines of the audit log, oldest first.
@@ -83,7 +85,12 @@ pub async fn verify(
         Verdict::Whole { lines, .. } => format!("監査記録 {lines} 行はすべて記録されたときのままです。"),
         Verdict::Broken { seq, reason } => format!("監査記録の {seq} 行目: {}", reason.sentence()),
     };
-    Ok(Json(Verified { verdict, sentence }))
+    let seats = app.store.seat_verify().await?;
+    let sentence = match &seats {
+        Verdict::Whole { lines, .. } => format!("{sentence}席の記録 {lines} 行も同様です。"),
+        Verdict::Broken { seq, reason } => format!("{sentence}席の記録の {seq} 行目: {}", reason.sentence()),
+    };
+    Ok(Json(Verified { verdict, sentence, seats }))
 }
 
 /// Takes the whole log away as a table.

@@ -1,5 +1,7 @@
 //! Every error as an answer: status, stable code, and a sentence for a person. The only such place.
 
+mod seats;
+
 use std::any::Any;
 
 use axum::Json;
@@ -29,9 +31,11 @@ pub struct Problem {
     /// The number that a person tells the support centre.
     number: &'static str,
     /// What happened, what was kept, what to do: in Japanese.
-    title: &'static str,
+    #[schema(value_type = String)]
+    title: Box<str>,
     /// The same in English.
-    title_en: &'static str,
+    #[schema(value_type = String)]
+    title_en: Box<str>,
     /// The value or place it is about, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -138,6 +142,10 @@ codes! {
     MinutesFrozen = (409, "minutes_frozen", "G-2005",
         "確認中または確定済みのため編集できません。差戻しまたは確定解除をすると編集できます。",
         "The minutes are in review or final and cannot be edited now.");
+    /// The call needs a seat, and names none.
+    SeatNeeded = (428, "seat_needed", "G-2490",
+        "編集には席が必要です。何も変更していません。席を取ってから、もう一度操作してください。",
+        "Editing takes a seat; nothing was changed. Take one and try again.");
     /// There is nothing to undo.
     NothingToUndo = (409, "nothing_to_undo", "G-2006",
         "元に戻す操作がありません。", "There is nothing to undo.");
@@ -230,6 +238,21 @@ codes! {
     RangeUnsatisfiable = (416, "range_unsatisfiable", "G-2111",
         "録音の長さを超える位置が指定されました。再読み込みしてください。",
         "The range is outside of the file.");
+    /// The socket that pushes belongs to a page of another site.
+    OriginForeign = (403, "origin_foreign", "G-2480",
+        "別のサイトからの接続のため受け付けません。このサーバーの画面を開き直してください。",
+        "The connection comes from another site.");
+    /// The person has as many sockets open as may be.
+    TooManySockets = (429, "too_many_sockets", "G-2481",
+        "同じ利用者の画面がほかにも開いています。使わない画面を閉じてから、もう一度開いてください。",
+        "Too many pages are open for the same person. Close one first.");
+    /// The request is no upgrade to a socket.
+    NoSocket = (426, "no_socket", "G-2482",
+        "この宛先は画面との常時接続だけに使います。", "This address is for WebSocket connections only.");
+    /// A licence file is not accepted.
+    LicenceRefused = (422, "licence_refused", "G-2483",
+        "このライセンスは受け付けられません。何も変更していません。",
+        "The licence is not accepted; nothing was changed.");
     /// The disk is full.
     StorageFull = (507, "storage_full", "G-3001",
         "サーバーの空き容量が足りません。保存済みの内容は失われていません。情報担当へ連絡してください。",
@@ -252,7 +275,16 @@ impl Problem {
     /// Makes a refusal.
     pub fn new(code: Code) -> Self {
         let (status, code, number, title, title_en) = code.row();
+        Self::of((status, code, number), title, title_en)
+    }
+
+    fn of(
+        (status, code, number): (u16, &'static str, &'static str),
+        title: impl Into<Box<str>>,
+        title_en: impl Into<Box<str>>,
+    ) -> Self {
         let kind = format!("urn:gijiroku:{code}").into_boxed_str();
+        let (title, title_en) = (title.into(), title_en.into());
         Self { kind, status, code, number, title, title_en, detail: None, facts: None, retry_after_s: None }
     }
 
@@ -265,6 +297,15 @@ impl Problem {
     /// Adds facts for programs.
     pub fn with(mut self, facts: serde_json::Value) -> Self {
         self.facts = Some(Box::new(facts));
+        self
+    }
+
+    /// Adds further facts to those that are there.
+    pub fn also(mut self, facts: serde_json::Value) -> Self {
+        match (self.facts.as_deref_mut(), facts) {
+            (Some(serde_json::Value::Object(known)), serde_json::Value::Object(more)) => known.extend(more),
+            (_, facts) => self.facts = Some(Box::new(facts)),
+        }
         self
     }
 
@@ -302,6 +343,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Taken => return Code::Taken.into(),
+            StoreError::Erased => return Code::AudioErased.into(),
             StoreError::Full => Code::StorageFull,
             StoreError::Unreachable(_) | StoreError::Busy { .. } => Code::Unavailable,
             StoreError::Damaged { .. } => Code::Damaged,
@@ -418,7 +460,8 @@ mod tests {
     fn every_refusal_has_a_code_and_a_number_of_its_own() {
         let rows: Vec<_> = Code::ALL.iter().map(|code| code.row()).collect();
         assert_eq!(rows.iter().map(|row| row.1).collect::<BTreeSet<_>>().len(), rows.len());
-        assert_eq!(rows.iter().map(|row| row.2).collect::<BTreeSet<_>>().len(), rows.len());
+        let numbers: Vec<_> = rows.iter().map(|row| row.2).chain(seats::NUMBERS).collect();
+        assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len());
     }
 
     #[test]

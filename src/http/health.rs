@@ -17,6 +17,8 @@ pub struct Health {
     ok: bool,
     /// Whether the database answers.
     database: bool,
+    /// Whether the seats are served.
+    seats: bool,
     /// How the recogniser of this node is.
     recogniser: Recogniser,
     /// The product's version.
@@ -52,7 +54,8 @@ pub async fn health(State(app): State<Shared>) -> (StatusCode, Json<Health>) {
         (Some(engine::Health::Up), false) => Recogniser::Up,
         (Some(engine::Health::Degraded { .. } | engine::Health::Over { .. }), false) => Recogniser::Degraded,
     };
-    let ok = database && !matches!(recogniser, Recogniser::Wedged | Recogniser::Degraded);
+    let seats = !app.seats.is_away();
+    let ok = database && seats && !matches!(recogniser, Recogniser::Wedged | Recogniser::Degraded);
     let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Health { ok, database, recogniser, version: env!("CARGO_PKG_VERSION") }))
+    (status, Json(Health { ok, database, seats, recogniser, version: env!("CARGO_PKG_VERSION") }))
 }

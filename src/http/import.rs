@@ -1,6 +1,7 @@
 //! A list of people becomes a plan: what each line does, or what is wrong with it. Pure.
 //!
-//! Shape: columns 利用者名, 氏名, 部署, 役割, and as needed 発令日 (a day in Japan) and 状態 (在職 or 退職).
+//! Shape: columns 利用者名, 氏名, 部署, 役割, and as needed 発令日 (a day in Japan), 状態 (在職 or 退職) and 会議室 (○ for
+//! a meeting room's account).
 
 use std::collections::HashMap;
 
@@ -24,7 +25,9 @@ const AHEAD_MS_MAX: i64 = 2 * 366 * 24 * 3600 * 1000;
 /// Hours between UTC and Japan, which has no summer time.
 const JAPAN: i8 = 9;
 
-const COLUMNS: [&str; 6] = ["利用者名", "氏名", "部署", "役割", "発令日", "状態"];
+const COLUMNS: [&str; 7] = ["利用者名", "氏名", "部署", "役割", "発令日", "状態", "会議室"];
+/// What stands in the last column of a meeting room's account.
+const ROOM: &str = "○";
 /// So many of the columns must be there.
 const NEEDED: usize = 4;
 
@@ -107,6 +110,7 @@ struct Wish {
     name: String,
     department: String,
     role: String,
+    room: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +192,7 @@ fn wishes(bytes: &[u8], faults: &mut Faults, outcome: &mut Outcome) -> Result<Ve
     Ok(wishes)
 }
 
-fn wish(row: &Row, columns: &[Option<usize>; 6]) -> Result<Wish, String> {
+fn wish(row: &Row, columns: &[Option<usize>; 7]) -> Result<Wish, String> {
     if row.is_open {
         return Err("引用符「\"」が閉じていません。".to_owned());
     }
@@ -212,7 +216,19 @@ fn wish(row: &Row, columns: &[Option<usize>; 6]) -> Result<Wish, String> {
             format!("発令日「{}」を日付として読めません。2026-04-01 の形にしてください。", shortened(text))
         })?),
     };
-    Ok(Wish { line: row.line, login, effective_at, state, name: cell(1), department: cell(2), role: cell(3) })
+    let room = match (columns[6], cell(6).as_str()) {
+        (None, _) => None,
+        (Some(_), "") => Some(false),
+        (Some(_), ROOM) => Some(true),
+        (Some(_), other) => {
+            let other = shortened(other);
+            return Err(format!(
+                "会議室「{other}」は使えません。会議室の端末は{ROOM}、ほかは空にしてください。"
+            ));
+        }
+    };
+    let (name, department, role) = (cell(1), cell(2), cell(3));
+    Ok(Wish { line: row.line, login, effective_at, state, name, department, role, room })
 }
 
 /// Returns the first moment of a day in Japan.
@@ -304,7 +320,8 @@ impl<'a> Planner<'a> {
             self.outcome.warn(wish.line, told);
         }
         let login = wish.login.clone();
-        let new = NewUser { login, name, department, role, password: None, password_expired: true };
+        let room = wish.room.unwrap_or_default();
+        let new = NewUser { login, name, department, role, password: None, password_expired: true, room };
         self.outcome.created += 1;
         self.outcome.plan.steps.push(Step::Create(new));
         Ok(())
@@ -316,7 +333,7 @@ impl<'a> Planner<'a> {
         if user.id == self.terms.caller.id && role != user.role {
             return Err("自分自身の役割は変更できません。".to_owned());
         }
-        let mut now = User { name, ..user.clone() };
+        let mut now = User { name, room: wish.room.unwrap_or(user.room), ..user.clone() };
         if user.disabled_at.is_some() {
             match wish.state {
                 State::Present => now.disabled_at = None,
@@ -393,7 +410,8 @@ pub fn export(users: &[User], departments: &[Department], charset: Charset) -> E
     let cells = |user: &User| {
         let department = names.get(&user.department).copied().unwrap_or_default();
         let state = if user.disabled_at.is_some() { "退職" } else { "在職" };
-        [&user.login, &user.name, department, role_label(user.role), "", state].map(str::to_owned)
+        let room = if user.room { ROOM } else { "" };
+        [&user.login, &user.name, department, role_label(user.role), "", state, room].map(str::to_owned)
     };
     Exported::of(std::iter::once(COLUMNS.map(str::to_owned)).chain(users.iter().map(cells)), charset)
 }

@@ -25,6 +25,7 @@ use crate::speech::Language;
 use crate::speech::longform::Preset;
 use crate::store::jobs::{self, Cancelled, Job, Line, NewJob, Priority};
 use crate::store::notices::Listener;
+use crate::store::recordings::Recording;
 use crate::store::sessions::Scope;
 use crate::store::{Id, StoreError};
 
@@ -149,7 +150,7 @@ async fn allowed(app: &Shared, caller: &Caller, id: Id, needed: Standing) -> Res
 #[utoipa::path(post, path = "/v1/meetings/{id}/recognitions", tag = "jobs", request_body = RecognitionInput,
     params(("id" = Id, Path)),
     responses((status = 201, body = JobView), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem)))]
+        (status = 409, body = Problem), (status = 410, body = Problem)))]
 pub async fn recognise(
     State(app): State<Shared>,
     caller: Caller,
@@ -159,12 +160,7 @@ pub async fn recognise(
     caller.require_scope(Scope::Write)?;
     caller.meeting(&app, id, Standing::Edit).await?;
     let recordings = app.store.recordings(id).await?;
-    let mut usable = recordings.iter().filter(|recording| recording.erased_at.is_none());
-    let recording = match input.recording {
-        Some(named) => usable.rev().find(|recording| recording.id == named),
-        None => usable.next_back(),
-    };
-    let recording = recording.ok_or(Code::NoRecording)?.id;
+    let recording = chosen(&recordings, input.recording).ok_or(Code::NoRecording)?;
     let usual = jobs::Settings::default();
     let new = NewJob {
         meeting: Some(id),
@@ -178,6 +174,14 @@ pub async fn recognise(
     };
     let job = app.store.enqueue(&new, &caller.actor, app.now()).await.map_err(open_already)?;
     Ok((StatusCode::CREATED, Json(seen(&app, job).await?)))
+}
+
+/// Returns the recording that is asked for: the named one, or the newest that can still be heard, if any can.
+fn chosen(recordings: &[Recording], named: Option<Id>) -> Option<Id> {
+    let mut asked: Vec<_> = recordings.iter().rev().collect();
+    asked.retain(|recording| named.is_none_or(|named| named == recording.id));
+    let heard = asked.iter().find(|recording| recording.erased_at.is_none());
+    heard.or(asked.first()).map(|recording| recording.id)
 }
 
 fn open_already(error: StoreError) -> Problem {
@@ -235,7 +239,7 @@ pub async fn cancel(
 /// Tries a recognition again that failed or was cancelled; it goes on from what is recognised.
 #[utoipa::path(post, path = "/v1/jobs/{id}/retry", tag = "jobs", params(("id" = Id, Path)),
     responses((status = 200, body = JobView), (status = 403, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem)))]
+        (status = 409, body = Problem), (status = 410, body = Problem)))]
 pub async fn retry(
     State(app): State<Shared>,
     caller: Caller,

@@ -55,6 +55,10 @@ pub struct Rates {
     pub login: Rate,
     /// Requests, for each account and each token.
     pub account: Rate,
+    /// Requests for a seat, for each account.
+    pub seat: Rate,
+    /// What else is asked about seats, for each account.
+    pub seat_calls: Rate,
 }
 
 impl Default for Rates {
@@ -64,6 +68,8 @@ impl Default for Rates {
             address: Rate::new(60, 60),
             login: Rate::new(10, 10),
             account: Rate::new(50 * 60, 200),
+            seat: Rate::new(60, 5),
+            seat_calls: Rate::new(10 * 60, 60),
         }
     }
 }
@@ -89,6 +95,8 @@ pub struct Limits {
     address: Limiter,
     login: Limiter,
     account: Limiter,
+    seat: Limiter,
+    seat_calls: Limiter,
 }
 
 impl fmt::Debug for Limits {
@@ -115,6 +123,8 @@ impl Limits {
             address: limiter(rates.address),
             login: limiter(rates.login),
             account: limiter(rates.account),
+            seat: limiter(rates.seat),
+            seat_calls: limiter(rates.seat_calls),
             hands: hands.clone(),
         }
     }
@@ -138,6 +148,20 @@ impl Limits {
     /// Errors: as [`Limits::from_address`].
     pub fn by_account(&self, id: Id) -> Result<(), Problem> {
         self.count(&self.account, id)
+    }
+
+    /// Counts a request for a seat; by person, never by address, which a whole office may share.
+    ///
+    /// Errors: as [`Limits::from_address`].
+    pub fn for_seat(&self, user: Id) -> Result<(), Problem> {
+        self.count(&self.seat, user)
+    }
+
+    /// Counts what else a person asks about seats.
+    ///
+    /// Errors: as [`Limits::from_address`].
+    pub fn about_seat(&self, user: Id) -> Result<(), Problem> {
+        self.count(&self.seat_calls, user)
     }
 
     fn count(&self, limiter: &Limiter, asker: impl Hash) -> Result<(), Problem> {

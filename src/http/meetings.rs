@@ -53,10 +53,10 @@ pub struct MeetingChange {
     sensitivity: Option<Sensitivity>,
     /// 開催日
     held_on: Option<String>,
-    /// When the audio is erased, in milliseconds since 1970; 0 for never.
+    /// When the audio is erased, in milliseconds since 1970; 0 for no date of its own: the office's period then holds.
     #[schema(value_type = Option<i64>)]
     audio_until: Option<UnixMs>,
-    /// When the minutes are erased, in milliseconds since 1970; 0 for never.
+    /// When the minutes are erased, in milliseconds since 1970; 0 for no date of its own: the office's period then holds.
     #[schema(value_type = Option<i64>)]
     minutes_until: Option<UnixMs>,
     /// 法的保留: nothing is erased while it is set.

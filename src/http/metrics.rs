@@ -3,6 +3,8 @@
 //! Who may read them: a program on the same machine that no proxy speaks for, and administrators and auditors.
 //! No label holds a name, a title or a word spoken; every label has few values.
 
+mod seats;
+
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
@@ -36,6 +38,8 @@ const SPEED: &str = "gijiroku_real_time_factor";
 const ENGINE: &str = "gijiroku_engine_up";
 const LATENCY: &str = "gijiroku_database_latency_seconds";
 const DISK: &str = "gijiroku_disk_free_bytes";
+const BACKUP_AGE: &str = "gijiroku_backup_age_seconds";
+const BACKUP_FAILING: &str = "gijiroku_backup_failing";
 const SESSIONS: &str = "gijiroku_sessions";
 
 static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
@@ -52,8 +56,14 @@ pub fn install() -> Option<&'static PrometheusHandle> {
         metrics::describe_gauge!(SPEED, "Seconds of work per second of sound, jobs of the last day");
         metrics::describe_gauge!(ENGINE, "Whether the recogniser works");
         metrics::describe_gauge!(LATENCY, "Seconds the database took to answer a trivial question");
-        metrics::describe_gauge!(DISK, "Bytes free where the database is");
+        metrics::describe_gauge!(DISK, "Bytes free where the data folder is");
+        metrics::describe_gauge!(BACKUP_AGE, "Seconds since the last whole nightly backup was begun");
+        metrics::describe_gauge!(
+            BACKUP_FAILING,
+            "Whether the last try of a nightly backup failed or left gaps"
+        );
         metrics::describe_gauge!(SESSIONS, "Sessions that have not ended");
+        seats::describe();
         Some(handle)
     };
     HANDLE.get_or_init(begin).as_ref()
@@ -82,12 +92,17 @@ pub async fn figures(State(app): State<Shared>, request: Request) -> Result<Resp
     if let Some(factor) = figures.real_time_factor {
         metrics::gauge!(SPEED).set(factor);
     }
-    if let Some(bytes) = figures.disk_free_bytes {
-        metrics::gauge!(DISK).set(bytes as f64);
+    metrics::gauge!(DISK).set(app.staging.free_bytes()? as f64);
+    if let Some(age) = figures.backup_age {
+        metrics::gauge!(BACKUP_AGE).set(age.as_secs_f64());
+    }
+    if let Some(is_failing) = figures.is_backup_failing {
+        metrics::gauge!(BACKUP_FAILING).set(f64::from(u8::from(is_failing)));
     }
     if let Some(is_up) = engine_works(&app) {
         metrics::gauge!(ENGINE).set(f64::from(u8::from(is_up)));
     }
+    seats::tell(&app).await?;
     handle.run_upkeep();
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render()).into_response())
 }

@@ -17,6 +17,7 @@ use super::access::Standing;
 use super::auth::{Body, Caller, Path, Query};
 use super::error::{Code, Problem};
 use super::rendered::Rendered;
+use super::seated::{Proven, Seat};
 use super::{App, Shared};
 use crate::minutes::Minutes;
 use crate::minutes::difference::{Difference, difference};
@@ -160,6 +161,7 @@ async fn rendered(app: &Shared, id: Id, document: Document, words: bool) -> Resu
 pub async fn edit(
     State(app): State<Shared>,
     caller: Caller,
+    seat: Seat,
     Path(id): Path<Id>,
     Body(input): Body<EditInput>,
 ) -> Result<Json<EditAnswer>, Problem> {
@@ -169,8 +171,8 @@ pub async fn edit(
     if input.ops.is_empty() {
         return Err(Problem::new(Code::Invalid).about("ops: 空です"));
     }
-    let edit = Edit { request, base: input.base_revision, ops: &input.ops, cause: Cause::Edit };
-    carry_out(&app, &caller, id, edit).await.map(Json)
+    let attempt = Attempt { request, base: input.base_revision, ops: &input.ops, cause: Cause::Edit };
+    carry_out(&app, (&caller, &seat), id, attempt).await.map(Json)
 }
 
 /// Undoes the caller's last change.
@@ -180,10 +182,11 @@ pub async fn edit(
 pub async fn undo(
     State(app): State<Shared>,
     caller: Caller,
+    seat: Seat,
     Path(id): Path<Id>,
     Body(input): Body<StepInput>,
 ) -> Result<Json<EditAnswer>, Problem> {
-    step_back(&app, &caller, id, &input, undoable, |revision| Cause::Undo { revision }).await
+    step_back(&app, (&caller, &seat), id, &input, undoable, |revision| Cause::Undo { revision }).await
 }
 
 /// Takes the caller's last undo back.
@@ -193,15 +196,16 @@ pub async fn undo(
 pub async fn redo(
     State(app): State<Shared>,
     caller: Caller,
+    seat: Seat,
     Path(id): Path<Id>,
     Body(input): Body<StepInput>,
 ) -> Result<Json<EditAnswer>, Problem> {
-    step_back(&app, &caller, id, &input, redoable, |revision| Cause::Redo { revision }).await
+    step_back(&app, (&caller, &seat), id, &input, redoable, |revision| Cause::Redo { revision }).await
 }
 
 async fn step_back(
     app: &Shared,
-    caller: &Caller,
+    (caller, seat): (&Caller, &Seat),
     id: Id,
     input: &StepInput,
     choose: fn(&[crate::store::minutes::Step]) -> Option<u64>,
@@ -213,19 +217,35 @@ async fn step_back(
     let steps = app.store.steps(id, caller.user.id).await?;
     let revision = choose(&steps).ok_or(Code::NothingToUndo)?;
     let ops = app.store.undo_ops(id, revision).await?.ok_or(Code::NothingToUndo)?;
-    let edit = Edit { request, base: revision, ops: &ops, cause: cause(revision) };
-    carry_out(app, caller, id, edit).await.map(Json)
+    let attempt = Attempt { request, base: revision, ops: &ops, cause: cause(revision) };
+    carry_out(app, (caller, seat), id, attempt).await.map(Json)
+}
+
+/// What a person tries, before it is known whether they have a seat.
+pub(super) struct Attempt<'a> {
+    /// Its name.
+    pub request: &'a str,
+    /// The revision the person saw.
+    pub base: u64,
+    /// What they did.
+    pub ops: &'a [Op],
+    /// Why.
+    pub cause: Cause,
 }
 
 /// Carries out an edit and says what became of it.
 pub(super) async fn carry_out(
     app: &App,
-    caller: &Caller,
+    (caller, seat): (&Caller, &Seat),
     id: Id,
-    edit: Edit<'_>,
+    attempt: Attempt<'_>,
 ) -> Result<EditAnswer, Problem> {
+    let proven = seat.proven(app, caller)?;
+    let Attempt { request, base, ops, cause } = attempt;
+    let edit = Edit { request, base, ops, cause, seat: proven.fence() };
     match app.store.edit(id, edit, &caller.actor, app.now()).await? {
         Edited::Done(Done { document, since, ops }) => {
+            seat.worked(app).await;
             Ok(EditAnswer { revision: document.revision, since, ops })
         }
         Edited::Conflict { conflict, now } => {
@@ -242,6 +262,15 @@ pub(super) async fn carry_out(
         }
         Edited::Frozen => Err(Code::MinutesFrozen.into()),
         Edited::Missing => Err(Code::NoMinutes.into()),
+        Edited::SeatLost => {
+            let refusal = match proven {
+                Proven::Lost(refusal) => refusal,
+                Proven::Seated(_) => seat.lost(app, caller),
+            };
+            // Losing a seat loses no work: what was written stays here until its writer sits again.
+            let draft = app.store.keep_draft(id, caller.user.id, (request, base, ops), app.now()).await?;
+            Err(Problem::from(refusal).also(serde_json::json!({ "draft": draft })))
+        }
     }
 }
 

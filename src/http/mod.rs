@@ -12,12 +12,14 @@
 pub mod access;
 pub mod audit;
 pub mod auth;
+pub mod drafts;
 pub mod error;
 pub mod exports;
 pub mod health;
 pub mod heavy;
 pub mod import;
 pub mod jobs;
+pub mod licence;
 pub mod limits;
 pub mod meetings;
 pub mod metrics;
@@ -31,6 +33,8 @@ pub mod recordings;
 pub mod rendered;
 pub mod retention;
 pub mod search;
+pub mod seated;
+pub mod seats;
 pub mod secret;
 pub mod serve;
 pub mod session;
@@ -59,8 +63,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::clock::UnixMs;
+use crate::seats::licence::keys::SigningKey;
 use crate::store::Store;
 use crate::store::blobs::Blobs;
+use crate::store::licences::LicenceSite;
+use crate::store::seats::Seats;
 use crate::store::staging::Staging;
 
 /// Longest body of a request that carries no recording.
@@ -113,6 +120,8 @@ pub struct App {
     pub blobs: Blobs,
     /// Where uploads grow until they are whole.
     pub staging: Staging,
+    /// Who may work now.
+    pub seats: Seats,
     /// What an administrator set.
     pub settings: Settings,
     /// The calendar's clock.
@@ -121,6 +130,12 @@ pub struct App {
     pub hasher: secret::Hasher,
     /// What was asked lately.
     pub limits: limits::Limits,
+    /// What licences are judged by.
+    pub site: LicenceSite,
+    /// The key that receipts are signed with; without it there are none.
+    pub instance: Option<SigningKey>,
+    /// Who has sockets open.
+    pub sockets: seats::live::Sockets,
     /// Minutes as they cross the wire.
     pub rendered: rendered::Cached,
 }
@@ -130,13 +145,35 @@ impl App {
     pub fn new(
         store: Store,
         (blobs, staging): (Blobs, Staging),
+        seats: Seats,
         settings: Settings,
         clock: impl Fn() -> UnixMs + Send + Sync + 'static,
     ) -> Self {
         let hasher = secret::Hasher::default();
         let limits = limits::Limits::new(&settings.rates);
         let rendered = rendered::cache();
-        Self { store, blobs, staging, settings, clock: Box::new(clock), hasher, limits, rendered }
+        let (site, sockets) = (LicenceSite::default(), seats::live::Sockets::default());
+        let clock = Box::new(clock);
+        Self {
+            store,
+            blobs,
+            staging,
+            seats,
+            settings,
+            clock,
+            hasher,
+            limits,
+            site,
+            instance: None,
+            sockets,
+            rendered,
+        }
+    }
+
+    /// Believes these licences, and signs receipts with the key of the installation.
+    pub fn licensed(mut self, site: LicenceSite, instance: Option<SigningKey>) -> Self {
+        (self.site, self.instance) = (site, instance);
+        self
     }
 
     /// Reads the calendar's clock.
@@ -180,6 +217,8 @@ pub fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(meetings::restore))
         .routes(routes!(meetings::members, meetings::set_members))
         .routes(routes!(minutes::read, minutes::edit))
+        .routes(routes!(drafts::list))
+        .routes(routes!(drafts::discard))
         .routes(routes!(minutes::undo))
         .routes(routes!(minutes::redo))
         .routes(routes!(minutes::revisions))
@@ -196,6 +235,9 @@ pub fn api() -> OpenApiRouter<Shared> {
         .merge(uploads::routes())
         .merge(recordings::routes())
         .merge(transcriptions::routes())
+        .merge(seats::routes())
+        .routes(routes!(licence::standing, licence::install))
+        .routes(routes!(licence::inspect))
         .merge(text())
 }
 

@@ -94,6 +94,10 @@ pub fn sentence(job: &Job, outlook: &Outlook, now: UnixMs, zone: &TimeZone) -> S
 
 fn waiting(job: &Job, outlook: &Outlook, at: &dyn Fn(UnixMs) -> String) -> String {
     let Some(place) = outlook.place else {
+        // Who waits for a seat looks again every few seconds: that is no time to tell.
+        if job.hindrance == Some(Hindrance::SeatNeeded) {
+            return format!("待機中({})", short(Hindrance::SeatNeeded));
+        }
         let reason = job.hindrance.map(|hindrance| format!("{}・", short(hindrance))).unwrap_or_default();
         return format!("待機中({reason}{}頃に再開)", at(job.not_before));
     };
@@ -110,6 +114,8 @@ const fn short(hindrance: Hindrance) -> &'static str {
         Hindrance::ModelMissing => "認識モデルの準備待ち",
         Hindrance::AudioUnreachable => "録音の保存先の復旧待ち",
         Hindrance::DatabaseDown => "データベースの復旧待ち",
+        Hindrance::SeatNeeded => "席の空き待ち",
+        Hindrance::SeatRefused => "席の利用不可",
     }
 }
 

@@ -47,6 +47,9 @@ pub struct UserInput {
     role: Role,
     /// A first password, to be changed at the first sign-in; without one a link sets it.
     password: Option<String>,
+    /// Whether it is a meeting room's account.
+    #[serde(default)]
+    room: bool,
 }
 
 /// What may be changed about an account; what is absent stays.
@@ -60,6 +63,8 @@ pub struct UserChange {
     role: Option<Role>,
     /// Whether the account can be used.
     disabled: Option<bool>,
+    /// Whether it is a meeting room's account.
+    room: Option<bool>,
 }
 
 /// A one-time link.
@@ -169,6 +174,7 @@ pub async fn add_user(
         role: input.role,
         password,
         password_expired: true,
+        room: input.room,
     };
     Ok((StatusCode::CREATED, Json(app.store.add_user(&new, &caller.actor, app.now()).await?)))
 }
@@ -192,6 +198,7 @@ pub async fn change_user(
     }
     user.department = change.department.unwrap_or(user.department);
     user.role = change.role.unwrap_or(user.role);
+    user.room = change.room.unwrap_or(user.room);
     if let Some(disabled) = change.disabled {
         user.disabled_at = disabled.then(|| app.now());
     }

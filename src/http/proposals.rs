@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 use super::access::Standing;
 use super::auth::{Body, Caller, Path};
 use super::error::{Code, Problem};
-use super::minutes::{EditAnswer, carry_out, checked_request};
+use super::minutes::{Attempt, EditAnswer, carry_out, checked_request};
+use super::seated::Seat;
 use super::words::in_force;
 use super::{Shared, heavy};
 use crate::minutes::clean::{self, Level};
@@ -23,7 +24,7 @@ use crate::minutes::punctuation::{self, Marks};
 use crate::minutes::replace::{self, Folding, Hit, QUERY_CHARS_MAX};
 use crate::minutes::{Minutes, dictionary::protected};
 use crate::store::Id;
-use crate::store::minutes::{Cause, Document, Edit};
+use crate::store::minutes::{Cause, Document};
 use crate::store::sessions::Scope;
 
 /// Most proposals in one answer, and most that are taken at once: as many as one edit holds.
@@ -211,6 +212,7 @@ async fn looked_at(app: &Shared, caller: &Caller, id: Id) -> Result<(Document, V
 pub async fn take(
     State(app): State<Shared>,
     caller: Caller,
+    seat: Seat,
     Path(id): Path<Id>,
     Body(input): Body<AcceptInput>,
 ) -> Result<Json<EditAnswer>, Problem> {
@@ -222,8 +224,8 @@ pub async fn take(
     }
     let proposals = input.proposals;
     let ops = heavy::apart(move || accept(&proposals)).await?;
-    let edit = Edit { request, base: input.base_revision, ops: &ops, cause: Cause::Edit };
-    carry_out(&app, &caller, id, edit).await.map(Json)
+    let attempt = Attempt { request, base: input.base_revision, ops: &ops, cause: Cause::Edit };
+    carry_out(&app, (&caller, &seat), id, attempt).await.map(Json)
 }
 
 /// Finds a text in the minutes as they are now; with another text, proposes to put that in its place.

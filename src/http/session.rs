@@ -108,6 +108,7 @@ pub async fn setup(
         role,
         password: Some(password),
         password_expired: false,
+        room: false,
     };
     let user = app.store.add_user(&new, &stranger, now).await?;
     if let Err(error) = app.store.add_sample((&app.blobs, app.staging.folder()), &user, &stranger, now).await

@@ -124,6 +124,16 @@ const fn of_hindrance(hindrance: Hindrance) -> Row {
             "データベースにつながりません。認識済みの区間と録音は保存済みです。自動でやり直します。",
             "The database does not answer. The work goes on by itself.",
         ),
+        Hindrance::SeatNeeded => (
+            "G-2356",
+            "満席のため、席が空くのを待っています。録音は保存済みです。席が空くと自動で始まります。",
+            "Every seat is taken. The work begins by itself when one is free.",
+        ),
+        Hindrance::SeatRefused => (
+            "G-2357",
+            "ライセンスまたは席の規則により、いまは席を使えません。録音は保存済みです。管理者へ連絡してください。",
+            "The licence or a rule gives no seat now. Ask the administrator.",
+        ),
     }
 }
 

@@ -90,7 +90,8 @@ impl From<Refusal> for Problem {
 
 /// Takes a list of people (CSV, UTF-8 or CP932): makes, changes, transfers and closes accounts, all or none.
 ///
-/// Columns: 利用者名, 氏名, 部署, 役割; as needed 発令日 (a later day waits for it) and 状態 (在職, 退職).
+/// Columns: 利用者名, 氏名, 部署, 役割; as needed 発令日 (a later day waits for it), 状態 (在職, 退職) and 会議室 (○ for a
+/// meeting room's account).
 #[utoipa::path(post, path = "/v1/users/import", tag = "people", params(ImportQuery),
     request_body(content = String, content_type = "text/csv"),
     responses((status = 200, body = ImportAnswer), (status = 403, body = Problem), (status = 413, body = Problem),

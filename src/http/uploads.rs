@@ -54,8 +54,6 @@ pub struct Uploads {
     pub per_user_bytes_max: u64,
     /// How long an upload may rest before it is shown as 期限切れ; it is not removed for that.
     pub unfinished: Duration,
-    /// How long one that rests is kept at least: after this the sweep of retention may remove it.
-    pub unfinished_kept: Duration,
     /// Free bytes below which no upload begins; 0 begins every one and sees how far the disk goes.
     pub disk_free_bytes_min: u64,
 }
@@ -67,7 +65,6 @@ impl Default for Uploads {
             hours_max: 12,
             per_user_bytes_max: 0,
             unfinished: Duration::from_secs(7 * 24 * 3600),
-            unfinished_kept: Duration::from_secs(90 * 24 * 3600),
             disk_free_bytes_min: 2 << 30,
         }
     }

@@ -19,6 +19,7 @@ fn user(login: &str, department: Id, role: Role) -> User {
         password_expired: false,
         locked_until: None,
         disabled_at: None,
+        room: false,
     }
 }
 
@@ -217,8 +218,8 @@ fn what_was_written_is_read_back_and_changes_nothing() {
     }
     let file = export(&desk.present.users, &desk.present.departments, Charset::Utf8Bom);
     let text = String::from_utf8(file.bytes).expect("it is UTF-8");
-    assert!(text.starts_with("\u{feff}利用者名,氏名,部署,役割,発令日,状態\r\n"));
-    assert!(text.contains("sato,\"'=HYPERLINK(\"\"x\"\")\",総務課,職員,,在職\r\n"));
+    assert!(text.starts_with("\u{feff}利用者名,氏名,部署,役割,発令日,状態,会議室\r\n"));
+    assert!(text.contains("sato,\"'=HYPERLINK(\"\"x\"\")\",総務課,職員,,在職,\r\n"));
     assert_eq!(desk.department("総務課"), desk.user("sato").department);
 }
 

@@ -160,20 +160,10 @@ pub(super) fn go_on_sealing(app: &Shared, caller: &Caller, upload: &Upload) {
     });
 }
 
-/// Goes on with what the server before could not finish, and removes what rested for as long as the settings keep it.
+/// Goes on with what the server before could not finish.
 pub async fn resume(app: Shared) {
-    let now = app.now();
-    if let Err(error) = app.store.resume_sealing(&app.staging, &app.blobs, now).await {
+    if let Err(error) = app.store.resume_sealing(&app.staging, &app.blobs, app.now()).await {
         let error: &dyn std::error::Error = &error;
         tracing::error!(error, "uploads of the run before could not be finished");
-    }
-    let kept = app.settings.uploads.unfinished + app.settings.uploads.unfinished_kept;
-    match app.store.remove_rested_uploads(&app.staging, now.minus(kept), now).await {
-        Ok(0) => {}
-        Ok(removed) => tracing::info!(removed, "unfinished uploads were removed after their time"),
-        Err(error) => {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(error, "unfinished uploads could not be removed");
-        }
     }
 }
