@@ -26,14 +26,16 @@ use serde::Deserialize as _;
 use toml::{Spanned, Table, Value};
 use zeroize::Zeroizing;
 
+use crate::seats::licence::LicenceError;
+use crate::seats::licence::keys::KeyRing;
 use crate::store::blobs;
 
 pub use check::{Problem, Weight};
 pub use machine::Machine;
 pub use reference::Shown;
 pub use sections::{
-    Accounts, Audio, Backup, Config, Data, Database, KEYS, Key, Log, Recognition, Retention, S3, Server,
-    Sessions, Uploads,
+    Accounts, Audio, Backup, Config, Data, Database, KEYS, Key, Licence, Log, Recognition, Retention, S3,
+    Server, Sessions, Uploads,
 };
 pub use values::{AudioStore, Listen, LogFormat, SECRET_SHOWN_AS, Secret, Trying};
 
@@ -173,6 +175,13 @@ impl Config {
                 prefix: s3.prefix,
             }),
         }
+    }
+
+    /// Returns the keys whose licences are believed: the vendor's, and those of the settings.
+    ///
+    /// Errors: there are too many.
+    pub fn licence_keys(&self) -> Result<KeyRing, LicenceError> {
+        KeyRing::vendor().with(self.licence.extra_keys.iter().cloned())
     }
 
     /// Puts the layers together; reads nothing by itself.

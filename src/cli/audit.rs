@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use super::{EXIT_BROKEN, files};
 use crate::clock::UnixMs;
+use crate::config::{Config, Secret};
 use crate::store::audit::{Actor, Entry, Verdict, csv};
 use crate::store::{Location, Store, folder};
 
@@ -22,15 +23,34 @@ pub struct Args {
     command: Command,
 }
 
-/// Where the tables are.
+/// Where the tables and the recordings are.
 #[derive(Debug, clap::Args)]
 pub struct Place {
-    /// The server's data folder
-    #[arg(long, value_name = "DIR", default_value = "data", global = true)]
-    pub data: PathBuf,
-    /// A PostgreSQL server's URL; SQLite in the data folder if absent
+    /// Settings; ./gijiroku.toml if it is there, else the defaults
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// The server's data folder, instead of what the settings say
+    #[arg(long, value_name = "DIR", global = true)]
+    data: Option<PathBuf>,
+    /// A PostgreSQL server's URL, instead of what the settings say
     #[arg(long, value_name = "URL", global = true)]
-    pub database: Option<String>,
+    database: Option<String>,
+}
+
+impl Place {
+    /// Returns the settings, with what the command line says instead.
+    ///
+    /// Errors: the settings cannot be read.
+    pub fn config(&self) -> anyhow::Result<Config> {
+        let mut config = Config::load(self.config.as_deref())?.config;
+        if let Some(folder) = &self.data {
+            config.data.folder.clone_from(folder);
+        }
+        if let Some(url) = &self.database {
+            config.database.url = Some(Secret::new(url.clone()));
+        }
+        Ok(config)
+    }
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -55,7 +75,7 @@ enum Command {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = open(&args.place).await?;
+        let store = open(&args.place.config()?).await?;
         let done = match args.command {
             Command::Verify { anchor } => verify(&store, anchor.as_deref()).await,
             Command::Export { to } => export(&store, to.as_deref()).await,
@@ -66,17 +86,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Opens the tables of a server that may be running.
-pub async fn open(place: &Place) -> anyhow::Result<Store> {
-    Store::open(&location(place)?).await.context("データベースを開けません")
+pub async fn open(config: &Config) -> anyhow::Result<Store> {
+    Store::open(&location(config)?).await.context("データベースを開けません")
 }
 
 /// Returns where the tables are, if there are any.
-pub fn location(place: &Place) -> anyhow::Result<Location> {
-    if let Some(url) = &place.database {
-        return Ok(Location::Postgres { url: url.clone(), connections_max: 4 });
+pub fn location(config: &Config) -> anyhow::Result<Location> {
+    if let Some(url) = &config.database.url {
+        return Ok(Location::Postgres { url: url.reveal().to_owned(), connections_max: 4 });
     }
-    let file = folder::database_in(&place.data);
-    anyhow::ensure!(file.is_file(), "{} にデータベースがありません", place.data.display());
+    let file = folder::database_in(&config.data.folder);
+    anyhow::ensure!(file.is_file(), "{} にデータベースがありません", config.data.folder.display());
     Ok(Location::File(file))
 }
 
@@ -86,14 +106,21 @@ async fn verify(store: &Store, anchor: Option<&str>) -> anyhow::Result<ExitCode>
     let server = Actor::server();
     let entry = Entry::done(&server, UnixMs::now(), "audit.verify", "");
     store.note(entry.with(serde_json::json!(verdict))).await?;
+    let are_whole = [("監査記録", verdict), ("席の記録", store.seat_verify().await?)]
+        .map(|(log, verdict)| tell(log, &verdict));
+    Ok(if are_whole == [true; 2] { ExitCode::SUCCESS } else { ExitCode::from(EXIT_BROKEN) })
+}
+
+/// Tells what verifying a log found, and whether it is whole.
+fn tell(log: &str, verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Whole { lines, last } => {
-            println!("監査記録 {lines} 行はすべて記録されたときのままです。\n最後の行のハッシュ: {last}");
-            Ok(ExitCode::SUCCESS)
+            println!("{log} {lines} 行はすべて記録されたときのままです。\n最後の行のハッシュ: {last}");
+            true
         }
         Verdict::Broken { seq, reason } => {
-            println!("監査記録の {seq} 行目: {}", reason.sentence());
-            Ok(ExitCode::from(EXIT_BROKEN))
+            println!("{log}の {seq} 行目: {}", reason.sentence());
+            false
         }
     }
 }

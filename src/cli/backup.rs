@@ -9,12 +9,13 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use super::audit::{self, Place};
-use super::{EXIT_BROKEN, EXIT_GAPS, files};
+use super::{EXIT_BROKEN, EXIT_GAPS};
 use crate::clock::UnixMs;
+use crate::config::{AudioStore, Config};
+use crate::store::Location;
 use crate::store::audit::Actor;
 use crate::store::backup::{self, Flaw, FlawKind, Key, Manifest, Source, Target};
-use crate::store::blobs::{Blobs, Settings};
-use crate::store::{Location, folder};
+use crate::store::blobs::Blobs;
 
 /// Writes, checks and prepares backups.
 #[derive(Debug, clap::Args)]
@@ -63,7 +64,11 @@ pub struct RestoreArgs {
     /// The new data folder: not there yet, or empty
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// A PostgreSQL server's URL, its tables empty; SQLite in the data folder if absent
+    /// Settings of the new server, which name its database and its store of recordings, both empty; ./gijiroku.toml if
+    /// it is there, else the defaults
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A PostgreSQL server's URL, instead of what the settings say; its tables empty
     #[arg(long, value_name = "URL")]
     database: Option<String>,
 }
@@ -77,7 +82,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Some(Command::Verify { from, key }) => verify(&from, &key),
         None => {
             let (to, key) = args.to.zip(args.key).context("--to と --key が必要です")?;
-            runtime()?.block_on(back_up(&args.place, &to, &read_key(&key)?))
+            runtime()?.block_on(back_up(&args.place.config()?, &to, &read_key(&key)?))
         }
     }
 }
@@ -86,12 +91,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 ///
 /// Errors: the file is damaged, the key is another one, the place is not empty; nothing is left behind.
 pub fn run_restore(args: RestoreArgs) -> anyhow::Result<ExitCode> {
-    let key = read_key(&args.key)?;
-    let database = args.database.map(|url| Location::Postgres { url, connections_max: 4 });
-    let target = Target { data: &args.data, database };
-    let server = Actor::server();
-    let restoring = backup::restore(&args.from, &key, &target, &server, UnixMs::now());
-    let restored = runtime()?.block_on(restoring)?;
+    let (key, config) = (read_key(&args.key)?, Config::load(args.config.as_deref())?.config);
+    let configured = config.database.url.as_ref().map(|url| url.reveal().to_owned());
+    let database = args.database.or(configured).map(|url| Location::Postgres { url, connections_max: 4 });
+    let restored = runtime()?.block_on(async {
+        let blobs = match config.audio.store {
+            AudioStore::Local => None,
+            AudioStore::S3 => Some(Blobs::open(config.blobs()).await?),
+        };
+        let target = Target { data: &args.data, database, blobs: blobs.as_ref() };
+        backup::restore(&args.from, &key, &target, &Actor::server(), UnixMs::now()).await
+    })?;
     println!("{} に復元しました。全員がサインインし直してください。", args.data.display());
     Ok(tell(&restored.manifest))
 }
@@ -100,10 +110,10 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
-async fn back_up(place: &Place, to: &Path, key: &Key) -> anyhow::Result<ExitCode> {
-    let store = audit::open(place).await?;
-    let blobs = Blobs::open(Settings::Local { folder: folder::audio_in(&place.data) }).await?;
-    let source = Source { store: &store, blobs: &blobs, uploads: &folder::uploads_in(&place.data) };
+async fn back_up(config: &Config, to: &Path, key: &Key) -> anyhow::Result<ExitCode> {
+    let store = audit::open(config).await?;
+    let blobs = Blobs::open(config.blobs()).await.context("録音の置き場所を開けません")?;
+    let source = Source { store: &store, blobs: &blobs, data: &config.data.folder };
     let made = backup::backup(&source, to, key, &Actor::server(), UnixMs::now()).await;
     store.close().await;
     let manifest = made?;
@@ -150,10 +160,7 @@ fn describe(flaw: &Flaw) -> String {
 }
 
 fn read_key(path: &Path) -> anyhow::Result<Key> {
-    let text = files::read_text(path)?;
-    Key::from_text(&text).with_context(|| {
-        format!("{} は鍵ファイルではありません。gijiroku backup keygen で作れます", path.display())
-    })
+    Ok(Key::read(path)?)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line is where files are opened")]

@@ -11,6 +11,7 @@ pub mod config;
 pub mod engine;
 pub mod evaluate;
 pub mod files;
+pub mod licence;
 pub mod logging;
 pub mod model;
 pub mod openapi;
@@ -48,6 +49,8 @@ enum Command {
     Evaluate(evaluate::Args),
     /// List, add and close accounts, when nobody can sign in any more
     User(user::Args),
+    /// Make keys, issue, request, look at and install licences of seats
+    Licence(Box<licence::Args>),
     /// Print the document that describes the API
     Openapi,
     /// Show, check and explain the settings
@@ -81,6 +84,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Model(args) => model::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::User(args) => user::run(&args),
+        Command::Licence(args) => licence::run(&args),
         Command::Openapi => openapi::run(),
         Command::Config(args) => config::run(&args),
         Command::Engine(args) => engine::run(args),

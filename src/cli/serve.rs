@@ -10,19 +10,28 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::licence::hashes;
 use super::{files, logging};
+use crate::audio::MediaTime;
 use crate::clock::UnixMs;
 use crate::config::{Config, Weight};
 use crate::http::limits::{Rate, Rates};
 use crate::http::serve::Tls;
 use crate::http::uploads::Uploads;
 use crate::http::{self, App, Settings, secret, session};
+use crate::jobs::nightly::Nightly;
 use crate::jobs::recognise::Workshop;
-use crate::jobs::{sweep, worker};
+use crate::jobs::{licence, nightly, sweep, tick_seats, worker};
+use crate::seats::licence::keys::SigningKey;
 use crate::speech::engine::Patience;
 use crate::store::audit::Actor;
+use crate::store::backup::Shelf;
 use crate::store::blobs::Blobs;
 use crate::store::folder::DataFolder;
+use crate::store::instance;
+use crate::store::licences::LicenceSite;
+use crate::store::retention::Periods;
+use crate::store::seats::{self, Seats};
 use crate::store::staging::Staging;
 use crate::store::users::Purpose;
 use crate::store::{Location, Store};
@@ -67,6 +76,7 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
     let store = Store::open(&location(config, &folder)).await.context("データベースを開けません")?;
     // A server that slept over the first of April makes up for it before anybody signs in.
     store.apply_transfers(UnixMs::now()).await.context("人事異動を反映できません")?;
+    store.set_periods(periods(config), UnixMs::now()).await.context("保存期間を設定できません")?;
     let blobs = Blobs::open(config.blobs()).await.context("録音の置き場所を開けません")?;
     let listeners = listeners(config, args)?;
     let root = root(config, &listeners)?;
@@ -75,18 +85,38 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
         println!("最初の管理者の登録: {root}/setup#{}", setup_link(&store).await?);
     }
     let stop = CancellationToken::new();
-    let work = worker_settings(config, args, (&folder, &blobs))?;
-    let worker = tokio::spawn(worker::run(store.clone(), work, stop.clone()));
-    let sweep = sweep::Sweep { store: store.clone(), blobs: blobs.clone(), uploads: folder.uploads() };
-    let sweeper = tokio::spawn(sweep::run(sweep, UnixMs::now, stop.clone()));
+    let seats = Seats::open(&store, seats::clocks()).await.context("席の記録を開けません")?;
     let staging = Staging::open(&folder.uploads()).context("取込のフォルダーを開けません")?;
-    let app = Arc::new(App::new(store.clone(), (blobs, staging), settings(config), UnixMs::now));
+    let sweep = sweep::Sweep {
+        store: store.clone(),
+        blobs: blobs.clone(),
+        staging: staging.clone(),
+        unfinished: uploads(config).unfinished,
+    };
+    let sweeper = tokio::spawn(sweep::run(sweep, UnixMs::now, stop.clone()));
+    let nightly = nightly(config, &store, (&folder, &blobs));
+    let backups = nightly.map(|nightly| tokio::spawn(nightly::run(nightly, UnixMs::now, stop.clone())));
+    let ticker = tokio::spawn(tick_seats::run(seats.clone(), stop.clone()));
+    let key = instance::key_or_new(folder.path(), &rand::random()).context("サーバーの鍵を用意できません")?;
+    let site = licence_site(config, &key)?;
+    store.apply_licence(&site, &seats, UnixMs::now()).await.context("ライセンスを読めません")?;
+    let work = worker_settings(config, args, (&folder, &blobs), seats.clone())?;
+    let worker = tokio::spawn(worker::run(store.clone(), work, stop.clone()));
+    let hourly = licence::run(store.clone(), seats.clone(), site.clone(), UnixMs::now, stop.clone());
+    let licences = tokio::spawn(hourly);
+    let app = App::new(store.clone(), (blobs, staging), seats, settings(config), UnixMs::now);
+    let app = Arc::new(app.licensed(site, Some(key)));
     tokio::spawn(http::uploads::resume(Arc::clone(&app)));
     let tls = tls(config);
     let served = http::serve::serve(listeners, tls.as_ref(), http::router(app), wish_to_stop()?).await;
     stop.cancel();
     worker.await?;
     sweeper.await?;
+    ticker.await?;
+    if let Some(backups) = backups {
+        backups.await?;
+    }
+    licences.await?;
     store.close().await;
     drop(folder);
     Ok(served?)
@@ -155,6 +185,12 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
+/// Returns whose licences count here, and what this host is.
+fn licence_site(config: &Config, key: &SigningKey) -> anyhow::Result<LicenceSite> {
+    let keys = config.licence_keys().map_err(|error| anyhow::anyhow!(error.sentence()))?;
+    Ok(LicenceSite { keys, host: hashes(Some(key)) })
+}
+
 fn rates(config: &Config) -> Rates {
     let limits = &config.limits;
     let even = |per_minute| Rate::new(per_minute, per_minute);
@@ -162,7 +198,26 @@ fn rates(config: &Config) -> Rates {
         address: even(limits.sign_ins_per_address_minute),
         login: even(limits.sign_ins_per_login_minute),
         account: Rate::new(limits.requests_per_account_minute, limits.requests_per_account_burst),
+        seat: Rate::new(limits.seat_requests_per_account_minute, Rates::default().seat.burst.get()),
+        seat_calls: Rate::new(limits.seat_calls_per_account_minute, Rates::default().seat_calls.burst.get()),
     }
+}
+
+/// Returns the nightly backup, if the settings ask for one.
+fn nightly(config: &Config, store: &Store, (folder, blobs): (&DataFolder, &Blobs)) -> Option<Nightly> {
+    let backup = &config.backup;
+    let (place, key_file) = (backup.folder.clone()?, backup.key_file.clone()?);
+    Some(Nightly {
+        store: store.clone(),
+        blobs: blobs.clone(),
+        data: folder.path().to_owned(),
+        shelf: Shelf { folder: place, keep: backup.keep as usize },
+        key_file,
+    })
+}
+
+fn periods(config: &Config) -> Periods {
+    Periods { audio_days: config.retention.audio_days, minutes_days: config.retention.minutes_days }
 }
 
 fn uploads(config: &Config) -> Uploads {
@@ -173,7 +228,6 @@ fn uploads(config: &Config) -> Uploads {
         per_user_bytes_max: uploads.per_user_bytes_max,
         unfinished: Duration::from_secs(u64::from(uploads.unfinished_days) * 24 * 3600),
         disk_free_bytes_min: uploads.disk_free_bytes_min,
-        ..Uploads::default()
     }
 }
 
@@ -181,6 +235,7 @@ fn worker_settings(
     config: &Config,
     args: &Args,
     (folder, blobs): (&DataFolder, &Blobs),
+    seats: Seats,
 ) -> anyhow::Result<worker::Settings> {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(64) as u16);
     let threads = match config.recognition.threads {
@@ -194,6 +249,7 @@ fn worker_settings(
         backend: None,
         threads,
         patience: Patience::default(),
+        longest: MediaTime::from_ms(u64::from(config.uploads.hours_max) * 3_600_000),
     };
     Ok(worker::Settings {
         node: node(folder.path())?,
@@ -201,6 +257,7 @@ fn worker_settings(
         jobs_at_once: u16::try_from(config.recognition.jobs_at_once).unwrap_or(1),
         blobs: blobs.clone(),
         scratch: folder.uploads(),
+        seats,
     })
 }
 

@@ -160,8 +160,15 @@ async fn add(store: &Store, login: &str, name: &str, department: &str, role: Rol
         Some(known) => known,
         None => store.add_department(&department, None, &server, now).await?,
     };
-    let new =
-        NewUser { login, name, department: department.id, role, password: None, password_expired: true };
+    let new = NewUser {
+        login,
+        name,
+        department: department.id,
+        role,
+        password: None,
+        password_expired: true,
+        room: false,
+    };
     let user = store.add_user(&new, &server, now).await.context("利用者を登録できません")?;
     link(store, &user).await
 }

@@ -8,6 +8,8 @@ use super::{AudioStore, Config, Machine};
 
 /// Most proxies a server trusts.
 const PROXIES_MAX: usize = 32;
+/// Longest period of retention: a hundred years.
+const DAYS_MAX: u32 = 36_500;
 
 /// How much a problem weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,7 @@ impl Config {
         self.check_limits(&mut found);
         self.check_work(&mut found);
         self.check_backup(&mut found);
+        self.check_licence(&mut found);
         found.0
     }
 
@@ -170,6 +173,8 @@ impl Config {
             ("limits.sign_ins_per_login_minute", limits.sign_ins_per_login_minute, 1),
             ("limits.requests_per_account_minute", limits.requests_per_account_minute, 60),
             ("limits.requests_per_account_burst", limits.requests_per_account_burst, 20),
+            ("limits.seat_requests_per_account_minute", limits.seat_requests_per_account_minute, 6),
+            ("limits.seat_calls_per_account_minute", limits.seat_calls_per_account_minute, 60),
         ] {
             found.range(key, value, min, 1_000_000);
         }
@@ -196,6 +201,8 @@ impl Config {
         found.range("recognition.threads", self.recognition.threads, 0, 256);
         found.range("recognition.jobs_at_once", self.recognition.jobs_at_once, 1, 64);
         let (audio_days, minutes_days) = (self.retention.audio_days, self.retention.minutes_days);
+        found.range("retention.audio_days", audio_days, 0, DAYS_MAX);
+        found.range("retention.minutes_days", minutes_days, 0, DAYS_MAX);
         if minutes_days != 0 && (audio_days == 0 || audio_days > minutes_days) {
             found.advise(
                 "retention.audio_days",
@@ -208,7 +215,16 @@ impl Config {
     }
 
     fn check_backup(&self, found: &mut Problems) {
-        let Some(folder) = &self.backup.folder else { return };
+        found.range("backup.keep", self.backup.keep, 1, 3_650);
+        let Some(folder) = &self.backup.folder else {
+            if self.backup.key_file.is_some() {
+                found.advise(
+                    "backup.folder",
+                    "フォルダーが無いため、毎日のバックアップを取りません。フォルダーを設定してください",
+                );
+            }
+            return;
+        };
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         if absolute(folder).starts_with(absolute(&self.data.folder)) {
             found.advise("backup.folder", "データのフォルダーの中にあります。ディスクが壊れると両方失うため、別のディスクにしてください");
@@ -216,7 +232,7 @@ impl Config {
         match &self.backup.key_file {
             None => found.advise(
                 "backup.key_file",
-                "鍵が無いため、バックアップは暗号化されません。鍵のファイルを設定してください",
+                "鍵が無いため、毎日のバックアップを取りません。gijiroku backup keygen で作り、設定してください",
             ),
             Some(key) if absolute(key).starts_with(absolute(folder)) => {
                 found.advise(
@@ -225,6 +241,12 @@ impl Config {
                 );
             }
             Some(_) => {}
+        }
+    }
+
+    fn check_licence(&self, found: &mut Problems) {
+        if let Err(error) = self.licence_keys() {
+            found.stop("licence.extra_keys", error.sentence());
         }
     }
 }

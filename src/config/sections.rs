@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::values::{AudioStore, Listen, LogFormat, Secret, Trying};
+use crate::seats::licence::keys::PublicKey;
 
 /// One setting, as the reference and the messages name it.
 #[derive(Debug)]
@@ -137,11 +138,11 @@ sections! {
     uploads: Uploads {
         /// 一つのファイルの上限(バイト)です。
         bytes_max: u64 = 20 << 30;
-        /// 一つの録音の長さの上限(時間)です。
+        /// 一つの録音の長さの上限(時間)です(1 ～ 48)。これを超えた録音は保存しますが、文字起こしは失敗になります。
         hours_max: u32 = 12;
         /// 一人が置ける録音の合計の上限(バイト)です。0 は上限なしです。
         per_user_bytes_max: u64 = 0;
-        /// 途中で止まった取込を「期限切れ」と表示するまでの日数です。自動では消しません。
+        /// 途中で止まった取込を「期限切れ」と表示するまでの日数です。表示の 90 日後までは続きを送れ、その後に消します。
         unfinished_days: u32 = 7;
         /// ディスクの空きがこれ(バイト)を下回る取込は、始める前に断ります。
         disk_free_bytes_min: u64 = 2 << 30;
@@ -172,6 +173,10 @@ sections! {
         requests_per_account_minute: u32 = 3000;
         /// 一人(またはトークン一つ)が休んだあとに続けて送れる要求の数です。
         requests_per_account_burst: u32 = 200;
+        /// 一人が 1 分に席を求められる回数です(続けて 5 回まで)。
+        seat_requests_per_account_minute: u32 = 60;
+        /// 一人が 1 分に送れる、席についてのほかの要求の数です(利用中の合図、順番待ちの確認など)。
+        seat_calls_per_account_minute: u32 = 600;
     }
     /// 文字起こし
     recognition: Recognition {
@@ -184,11 +189,13 @@ sections! {
         /// 同時に処理する録音の数です(1 ～ 64)。
         jobs_at_once: u32 = 1;
     }
-    /// 保存期間
+    /// 保存期間。会議ごとの消去日が決まっていない会議だけに効きます。過ぎたものは消去し、元に戻せません。
+    /// 会議を最後に変更した日から数えます。法的保留の会議、削除して戻せる間の会議、見本の会議は対象になりません。
+    /// 日数を変えてから 7 日間は消去しません。その間に消去予定の一覧で確かめられます。
     retention: Retention {
-        /// 録音を保存する日数です。0 は消しません。
+        /// 録音を保存する日数です(36500 まで)。0 は消しません。
         audio_days: u32 = 0;
-        /// 議事録を保存する日数です。0 は消しません。
+        /// 文字起こしと議事録を保存する日数です(36500 まで)。0 は消しません。
         minutes_days: u32 = 0;
     }
     /// 動作の記録
@@ -198,11 +205,20 @@ sections! {
         /// 何を記録するかです。例: "info,gijiroku=debug"。話された言葉はどの設定でも記録しません。
         filter: String = "info".into();
     }
-    /// バックアップ
+    /// バックアップ。folder と key_file の両方があれば、毎日午前 2 時(日本時間)かその後の最初の機会に取ります。
+    /// 失敗しても業務は止まりません。動作の記録と /metrics の gijiroku_backup_age_seconds で分かります。
     backup: Backup {
-        /// バックアップを書くフォルダーです。データのフォルダーと別のディスクを指定してください。
+        /// バックアップを書くフォルダーです。先に作り、データのフォルダーと別のディスクを指定してください。
         folder: Option<PathBuf> = None, "\"/mnt/backup/gijiroku\"";
-        /// バックアップを暗号化する鍵のファイルです。鍵はバックアップと別の場所に保管してください。
+        /// バックアップを暗号化する鍵のファイルです。gijiroku backup keygen で作れます。鍵はバックアップと別の場所に保管してください。
         key_file: Option<PathBuf> = None, "\"/etc/gijiroku/backup.key\"";
+        /// 残すバックアップの数です(1 ～ 3650)。古いものから消します。欠けのない最後の一つは消しません。
+        keep: u32 = 14;
+    }
+    /// ライセンス
+    licence: Licence {
+        /// 発行元のほかに署名を認める公開鍵です(15 個まで)。自庁やグループ内で席数のライセンスを発行するときに、
+        /// gijiroku licence keygen が表示した公開鍵を書きます。書いた鍵で作られたライセンスはすべて有効になります。
+        extra_keys: Vec<PublicKey> = Vec::new();
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::seats::licence::keys::SigningKey;
 
 const FILE: &str = "gijiroku.toml";
 
@@ -180,6 +181,8 @@ fn what_does_not_fit_together_stops_the_server_and_names_the_setting() {
         ("[accounts]\npassword_chars_min = 4", "accounts.password_chars_min"),
         ("[recognition]\nmodel = \" \"", "recognition.model"),
         ("[recognition]\njobs_at_once = 0", "recognition.jobs_at_once"),
+        ("[retention]\naudio_days = 36501", "retention.audio_days"),
+        ("[backup]\nkeep = 0", "backup.keep"),
         ("[log]\nfilter = \"a=b=c\"", "log.filter"),
     ] {
         assert_eq!(stopping(&config(text), &machine()), [key], "{text}");
@@ -242,4 +245,17 @@ proptest! {
     fn no_variable_makes_reading_panic(name in "GIJIROKU__[A-Z_あ]{0,20}", value in ".{0,40}") {
         let _ = load("", &[(&name, &value)]);
     }
+}
+
+#[test]
+fn keys_that_may_sign_licences_are_read_and_a_wrong_one_is_told_with_its_line() {
+    let key = |number| SigningKey::from_seed(&[number; 32]).public();
+    let text = format!("[licence]\nextra_keys = [\"{}\"]\n", key(1));
+    let ring = config(&text).licence_keys().expect("one key is allowed");
+    assert!(ring.find(&key(1).kid()).is_some() && ring.find(&key(2).kid()).is_none());
+    let told = refusal_of("[licence]\nextra_keys = [\"abc\"]\n", &[]);
+    assert!(told.contains("2 行目") && told.contains("公開鍵として読み取れません"), "{told}");
+    let many: Vec<String> = (0..16).map(|number| format!("\"{}\"", key(number))).collect();
+    let many = config(&format!("[licence]\nextra_keys = [{}]\n", many.join(", ")));
+    assert_eq!(stopping(&many, &machine()), ["licence.extra_keys"]);
 }
