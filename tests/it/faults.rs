@@ -36,7 +36,8 @@ const NEWEST: usize = 30;
 /// Longest wait for the last recognition.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-fn from_environment<T: std::str::FromStr>(name: &str, usual: T) -> T {
+/// Reads a setting.
+pub fn from_environment<T: std::str::FromStr>(name: &str, usual: T) -> T {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(usual)
 }
 
@@ -45,7 +46,7 @@ fn random_pause(rng: &mut StdRng, range_ms: std::ops::Range<u64>) -> impl Future
 }
 
 /// Makes the folder of a server, and returns its path without links.
-fn data_in(folder: &Path) -> PathBuf {
+pub fn data_in(folder: &Path) -> PathBuf {
     let data = folder.canonicalize().expect("it is there").join("data");
     std::fs::create_dir(&data).expect("there is room");
     data

@@ -1,8 +1,11 @@
 //! The queue on both databases, and the worker with the real model: a recording goes in, minutes come out.
 
+mod asked;
+
 use std::path::Path;
 use std::time::Duration;
 
+use gijiroku::audio::MediaTime;
 use gijiroku::clock::UnixMs;
 use gijiroku::jobs::recognise::Workshop;
 use gijiroku::jobs::worker;
@@ -18,6 +21,7 @@ use gijiroku::store::jobs::{
 };
 use gijiroku::store::meetings::{NewMeeting, Sensitivity};
 use gijiroku::store::recordings::NewRecording;
+use gijiroku::store::seats::{self, Seats};
 use gijiroku::store::users::{NewUser, Role};
 use gijiroku::store::windows::Question;
 use gijiroku::store::{Id, Location, Store};
@@ -26,6 +30,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::office::{Office, Person};
+use crate::seating::seated;
 use crate::support::{PROGRAM, meeting_sound, repository, sample_meeting, write_wav};
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -83,6 +88,7 @@ async fn cast(store: &Store, now: UnixMs) -> Cast {
             role: Role::Staff,
             password: None,
             password_expired: false,
+            room: false,
         };
         let owner = store.add_user(&new, &server, now).await.expect("the login is free").id;
         let new = NewMeeting {
@@ -141,6 +147,8 @@ pub async fn queue_story(store: &Store) {
 /// A worker dies; the next finds its windows, and the first one, coming back, changes nothing.
 async fn lapse_and_resume(store: &Store, job: Id, now: UnixMs) {
     let question = Question { model_sha256: "aa".to_owned(), product: "1".to_owned() };
+    let seats = Seats::open(store, seats::clocks()).await.expect("the database answers");
+    let seat = seated(&seats, Id::new()).await;
     let mut leases = Vec::new();
     for seconds in [0, 61] {
         let now = now.plus(Duration::from_secs(seconds));
@@ -153,10 +161,10 @@ async fn lapse_and_resume(store: &Store, job: Id, now: UnixMs) {
                 break;
             }
         }
-        let kept = store.keep_window(leases[leases.len() - 1], &question, &window(seconds + 1)).await;
+        let kept = store.keep_window(leases[leases.len() - 1], seat, &question, &window(seconds + 1)).await;
         assert_eq!(kept.expect("answers"), Hold::Held);
     }
-    let stale = store.keep_window(leases[0], &question, &window(99)).await.expect("answers");
+    let stale = store.keep_window(leases[0], seat, &question, &window(99)).await.expect("answers");
     assert_eq!(stale, Hold::Lost);
     let reached = Reached { settled_ms: 500, expected_ms: Some(1_000) };
     assert_eq!(store.renew_lease(leases[0], reached, LEASE, now).await.expect("answers"), Hold::Lost);
@@ -291,6 +299,15 @@ impl Desk {
     }
 
     fn start(&self, models: &Path, threads: u16) -> (CancellationToken, JoinHandle<()>) {
+        self.start_with(models, threads, MediaTime::from_ms(12 * 3_600_000))
+    }
+
+    fn start_with(
+        &self,
+        models: &Path,
+        threads: u16,
+        longest: MediaTime,
+    ) -> (CancellationToken, JoinHandle<()>) {
         let workshop = Workshop {
             models: models.to_owned(),
             model: "base".to_owned(),
@@ -298,6 +315,7 @@ impl Desk {
             backend: None,
             threads,
             patience: Patience::default(),
+            longest,
         };
         let settings = worker::Settings {
             node: "node".to_owned(),
@@ -305,6 +323,7 @@ impl Desk {
             jobs_at_once: 1,
             blobs: self.blobs.clone(),
             scratch: self.office.folder.path().to_owned(),
+            seats: self.office.seats.clone(),
         };
         let stop = CancellationToken::new();
         let running = tokio::spawn(worker::run(self.office.store.clone(), settings, stop.clone()));
@@ -430,6 +449,22 @@ async fn a_file_that_is_no_recording_fails_for_good_and_says_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_recording_longer_than_the_office_allows_fails_and_says_so() {
+    let desk = Desk::open().await;
+    let file = desk.office.folder.path().join("sound.wav");
+    write_wav(&file, &meeting_sound(90));
+    desk.bring(&file, "sound").await;
+    let job = desk.recognise().await;
+    let (stop, running) = desk.start_with(&weights(), 2, MediaTime::from_ms(60_000));
+    let failed = desk.seen(&job, |job| job["finished_at"].is_i64()).await;
+    assert_eq!(failed["state"], "failed", "{failed}");
+    assert_eq!(failed["reason"]["code"], "too_long");
+    assert_eq!(failed["reason"]["detail"], "上限 1分");
+    stop.cancel();
+    running.await.expect("the worker ends politely");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_model_a_recording_waits_and_the_reason_is_shown() {
     let desk = Desk::open().await;
     desk.bring(&sample_meeting(), "sound").await;
@@ -442,43 +477,4 @@ async fn without_a_model_a_recording_waits_and_the_reason_is_shown() {
     );
     stop.cancel();
     running.await.expect("the worker ends politely");
-}
-
-#[tokio::test]
-async fn who_may_only_read_sees_recognitions_and_starts_or_stops_none() {
-    let desk = Desk::open().await;
-    desk.bring(&repository("README.md"), "text").await;
-    let job = desk.recognise().await;
-    let path = format!("/v1/jobs/{}", job["id"].as_str().expect("a name"));
-    let list = format!("/v1/meetings/{}/jobs", desk.meeting);
-    let again = format!("/v1/meetings/{}/recognitions", desk.meeting);
-    let reader = desk.office.person("tanaka", Role::Staff, desk.owner.department()).await;
-    assert_eq!(reader.get(&path).await.status, 200);
-    assert_eq!(reader.get(&list).await.json.as_array().map(Vec::len), Some(1));
-    for refused in [
-        reader.delete(&path).await,
-        reader.post(&format!("{path}/retry"), json!({})).await,
-        reader.post(&again, json!({})).await,
-    ] {
-        assert_eq!((refused.status.as_u16(), refused.json["code"].as_str()), (403, Some("not_allowed")));
-    }
-    let elsewhere = desk.office.department("税務課").await;
-    let stranger = desk.office.person("sato", Role::Staff, elsewhere).await;
-    for path in [path.clone(), format!("{path}/events"), list] {
-        assert_eq!(stranger.get(&path).await.status, 404, "{path}");
-        assert_eq!(desk.office.stranger().get(&path).await.status, 401, "{path}");
-    }
-    assert_eq!(desk.seen(&job, |_| true).await["state"], "waiting", "nothing was changed");
-}
-
-#[tokio::test]
-async fn a_meeting_without_a_recording_cannot_be_recognised() {
-    let desk = Desk::open().await;
-    let path = format!("/v1/meetings/{}/recognitions", desk.meeting);
-    let refused = desk.owner.post(&path, json!({})).await;
-    assert_eq!((refused.status.as_u16(), refused.json["code"].as_str()), (409, Some("no_recording")));
-    let unknown = desk.owner.post(&path, json!({ "recording": Id::new() })).await;
-    assert_eq!(unknown.json["code"], "no_recording");
-    let odd = desk.owner.post(&path, json!({ "preset": "magic" })).await;
-    assert_eq!(odd.status, 422);
 }

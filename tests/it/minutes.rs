@@ -97,6 +97,27 @@ async fn an_attempt_that_is_sent_twice_is_carried_out_once() {
 }
 
 #[tokio::test]
+async fn what_a_colleague_did_and_took_back_stands_in_nobodys_way() {
+    let office = Office::open().await;
+    let (owner, colleague, path) = two_people(&office).await;
+    let step = async |person: &Person, request: &str| {
+        person.post(&format!("{path}/minutes/undo"), json!({ "request_id": request })).await
+    };
+    edit(&owner, &path, 1, "a", splice(1, 0, "ただいま", "いま")).await;
+    edit(&colleague, &path, 2, "b", splice(1, 0, "いま", "今")).await;
+    edit(&owner, &path, 3, "c", splice(2, 0, "予算", "決算")).await;
+    assert_eq!(step(&owner, "d").await.status, 200, "the last one is about another text");
+    let stands = step(&owner, "e").await;
+    assert_eq!(stands.status, 409, "the colleague built upon it: {:?}", stands.json);
+    assert_eq!(step(&colleague, "f").await.status, 200);
+    assert_eq!(step(&owner, "g").await.status, 200);
+    assert_eq!(texts(&owner, &path).await[..2], ["ただいまから会議を開きます。", "予算について説明します。"]);
+    let late = edit(&colleague, &path, 2, "h", splice(1, 0, "いま", "居間")).await;
+    assert_eq!(late.status, 409, "what was seen then is gone");
+    assert_eq!(texts(&owner, &path).await[0], "ただいまから会議を開きます。");
+}
+
+#[tokio::test]
 async fn each_person_undoes_their_own_edits_only() {
     let office = Office::open().await;
     let (owner, colleague, path) = two_people(&office).await;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use gijiroku::clock::UnixMs;
+use gijiroku::clock::{Mono, UnixMs};
 use gijiroku::http::{self, App, Settings, secret};
+use gijiroku::seats::licence::keys::SigningKey;
 use gijiroku::store::audit::Actor;
 use gijiroku::store::blobs::{self, Blobs};
 use gijiroku::store::folder::DataFolder;
+use gijiroku::store::seats::{Clocks, Seats};
 use gijiroku::store::staging::Staging;
 use gijiroku::store::users::{NewUser, Purpose, Role, User};
 use gijiroku::store::{Location, Store};
@@ -29,6 +31,8 @@ pub struct Office {
     pub address: SocketAddr,
     /// Its data folder.
     pub folder: tempfile::TempDir,
+    /// Its seats.
+    pub seats: Seats,
     clock: Arc<AtomicI64>,
     server: tokio::task::JoinHandle<()>,
 }
@@ -41,6 +45,8 @@ pub struct Person {
     csrf: Option<String>,
     token: Option<String>,
     root: String,
+    /// What proves the person's seat, as soon as they needed one; on all their devices.
+    seat: Arc<tokio::sync::Mutex<Option<String>>>,
 }
 
 /// What came back.
@@ -83,8 +89,20 @@ impl Office {
         let blobs = Blobs::open(blobs::Settings::Local { folder: data.audio() }).await;
         let staging = Staging::open(&data.uploads()).expect("a fresh folder can hold uploads");
         let kept = (blobs.expect("a fresh folder can hold audio"), staging);
+        let (hands_of_seats, opened) = (Arc::clone(&clock), clock.load(Ordering::SeqCst));
+        let clocks_of_seats: Clocks = Arc::new(move || {
+            let wall = hands_of_seats.load(Ordering::SeqCst);
+            (Mono::from_ms(u64::try_from(wall - opened).unwrap_or(0)), UnixMs::from_ms(wall))
+        });
+        let seats = Seats::open(&store, clocks_of_seats).await.expect("a fresh database has no seats yet");
+        // A restart keeps what was licensed.
+        if seats.look(|pools, _| pools.licence().pools.is_empty()) {
+            crate::seating::license(&seats, crate::seating::PLENTY).await;
+        }
         let clock_of_app = move || UnixMs::from_ms(hands.load(Ordering::SeqCst));
-        let app = App::new(store.clone(), kept, settings, clock_of_app);
+        let app = App::new(store.clone(), kept, seats.clone(), settings, clock_of_app);
+        let instance = SigningKey::from_seed(&[9; 32]);
+        let app = app.licensed(crate::seating::site(), Some(instance));
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let app = Arc::new(app);
@@ -94,7 +112,7 @@ impl Office {
             let served = http::serve::serve(vec![listener], None, router, std::future::pending()).await;
             served.expect("the server listens");
         });
-        Self { store, location: location.clone(), address, folder, clock, server }
+        Self { store, location: location.clone(), address, folder, seats, clock, server }
     }
 
     /// Ends the server without a word and starts another one on the same folder.
@@ -143,6 +161,7 @@ impl Office {
             role,
             password: Some(hash),
             password_expired: false,
+            room: false,
         };
         self.store.add_user(&new, &Actor::server(), self.now()).await.expect("the login is free");
         let mut person = self.stranger();
@@ -158,6 +177,28 @@ impl Office {
     }
 }
 
+impl Answer {
+    async fn read(response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = response.bytes().await.expect("the answer is whole").to_vec();
+        let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Self { status, headers, json, bytes }
+    }
+}
+
+/// Tells whether a request changes minutes, for which it takes a seat.
+fn is_edit(request: &reqwest::Request) -> bool {
+    let path = request.url().path();
+    let steps = ["/minutes/undo", "/minutes/redo", "/proposals/accept"];
+    (request.method() == Method::PATCH && path.ends_with("/minutes"))
+        || steps.iter().any(|step| path.ends_with(step))
+}
+
+/// Returns the meeting a request is about.
+fn meeting_of(request: &reqwest::Request) -> &str {
+    request.url().path().split('/').nth(3).expect("the path names a meeting")
+}
+
 impl Person {
     /// Returns somebody who is not signed in, before a server.
     pub fn at(root: String) -> Self {
@@ -165,7 +206,7 @@ impl Person {
         rustls::crypto::ring::default_provider().install_default().ok();
         let client = reqwest::Client::builder().cookie_store(true).no_proxy().build();
         let client = client.expect("a client needs nothing");
-        Self { user: None, client, csrf: None, token: None, root }
+        Self { user: None, client, csrf: None, token: None, root, seat: Arc::default() }
     }
 
     /// Becomes the first administrator, by the secret of the setup link.
@@ -200,6 +241,7 @@ impl Person {
             password_expired: false,
             locked_until: None,
             disabled_at: None,
+            room: false,
         });
     }
 
@@ -212,6 +254,7 @@ impl Person {
             csrf: None,
             token: Some(token.to_owned()),
             root: self.root.clone(),
+            seat: Arc::clone(&self.seat),
         }
     }
 
@@ -242,13 +285,48 @@ impl Person {
         request
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the whole answer; whoever edits takes a seat if they have none, as a browser does.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
+        let again = request.try_clone().and_then(|request| request.build().ok());
+        let edits = again.filter(is_edit);
+        let Some(again) = edits else { return self.send_once(request).await };
+        let mut seat = self.seat.lock().await;
+        if let Some(seat) = seat.as_deref() {
+            let answer = self.send_once(request.header("seat", seat)).await;
+            if ![410, 412, 428].contains(&answer.status.as_u16()) {
+                return answer;
+            }
+        } else {
+            let answer = self.send_once(request).await;
+            if answer.status != 428 {
+                return answer;
+            }
+        }
+        let taken = self.take_seat(meeting_of(&again)).await;
+        let mut again = again;
+        again.headers_mut().insert("seat", taken.parse().expect("numbers are a header"));
+        *seat = Some(taken);
+        let response = self.client.execute(again).await.expect("the server answers");
+        Answer::read(response).await
+    }
+
+    /// Takes a seat at this person's PC to edit a meeting, and returns what proves it.
+    pub async fn take_seat(&self, meeting: &str) -> String {
+        let device = json!({ "id": self.id(), "kind": "browser", "name": "PC" });
+        let body = json!({
+            "request_id": gijiroku::store::Id::new(), "device": device, "mode": "nowait",
+            "use": { "edit": meeting },
+        });
+        let answer = self.send_once(self.request(Method::POST, "/v1/seats").json(&body)).await;
+        assert!(answer.status.is_success(), "{:?}", answer.json);
+        let text = |name: &str| answer.json[name].as_str().expect("a lease has it").to_owned();
+        format!("{}.{}", text("lease"), text("token"))
+    }
+
+    /// Sends a request as it is and reads the whole answer.
+    pub async fn send_once(&self, request: RequestBuilder) -> Answer {
         let response = request.send().await.expect("the server answers");
-        let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = response.bytes().await.expect("the answer is whole").to_vec();
-        let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status, headers, json, bytes }
+        Answer::read(response).await
     }
 
     /// GET

@@ -2,6 +2,8 @@
 
 mod backups;
 mod monitoring;
+mod nightly;
+mod remote;
 mod sweeping;
 
 use std::io::Write as _;
@@ -36,12 +38,17 @@ async fn blobs(data: &Path) -> Blobs {
 
 /// Keeps a recording of a meeting, as a finished upload would be.
 async fn recording(data: &Path, person: &Person, meeting: &str, bytes: &[u8]) -> BlobKey {
+    recording_in(&blobs(data).await, data, person, meeting, bytes).await
+}
+
+/// Keeps a recording in a store.
+async fn recording_in(blobs: &Blobs, data: &Path, person: &Person, meeting: &str, bytes: &[u8]) -> BlobKey {
     let mut staged = tempfile::NamedTempFile::new_in(data).expect("there is room");
     staged.write_all(bytes).expect("there is room");
     let id = Id::new().to_string();
     let key: BlobKey = format!("audio/{id}").parse().expect("it is a key");
     let path = staged.into_temp_path();
-    blobs(data).await.seal(&path, &key, None).await.expect("it can be sealed");
+    blobs.seal(&path, &key, None).await.expect("it can be sealed");
     let sha256: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     let statement = format!(
         "INSERT INTO recordings (id, meeting_id, user_id, blob, bytes, sha256, file_name, mime, created_at) VALUES \

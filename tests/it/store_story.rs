@@ -10,8 +10,9 @@ use gijiroku::clock::UnixMs;
 use gijiroku::store::audit::{Actor, Entry};
 use gijiroku::store::meetings::{Meeting, Member, NewMeeting, Sensitivity, Viewer};
 use gijiroku::store::minutes::{Cause, Edit};
-use gijiroku::store::retention::What;
+use gijiroku::store::retention::{Periods, What};
 use gijiroku::store::sessions::{Scope, Session, Token};
+use gijiroku::store::staging::Staging;
 use gijiroku::store::transfers::{Move, Plan, Present, Run, Step};
 use gijiroku::store::users::{Department, NewUser, Purpose, Role, User};
 use gijiroku::store::{Id, Location, Store, StoreError};
@@ -111,6 +112,7 @@ async fn people(store: &Store, seen: &mut Observed) -> People {
         role,
         password: Some("$argon2id$hash".to_owned()),
         password_expired: false,
+        room: false,
     };
     let admin = store.add_user(&new("admin", Role::Administrator), &server, at(4)).await.expect("it is free");
     let mut staff = store.add_user(&new("sato", Role::Staff), &server, at(4)).await.expect("it is free");
@@ -257,7 +259,7 @@ async fn minutes(store: &Store, people: &People, meeting: Id, seen: &mut Observe
     seen.note("no document", store.document(meeting).await.map(|found| found.is_none()));
     let missing = store.document_at(meeting, 1).await.map(|found| found.is_none());
     seen.note("no revision", missing.map_err(|error| error.to_string()));
-    let edit = Edit { request: "request", base: 1, ops: &[], cause: Cause::Draft };
+    let edit = Edit { request: "request", base: 1, ops: &[], cause: Cause::Draft, seat: None };
     let edited = store.edit(meeting, edit, &people.actor, at(140)).await;
     seen.note("nothing to edit", edited);
     seen.note("revisions", store.revisions(meeting, 0, 10).await);
@@ -286,7 +288,9 @@ async fn jobs(store: &Store, people: &People, meeting: Id, seen: &mut Observed) 
 }
 
 async fn retention(store: &Store, people: &People, mut meeting: Meeting, seen: &mut Observed) {
-    seen.note("nothing has a recording", store.due(at(2000), 10).await);
+    let periods = Periods { audio_days: 1, minutes_days: 2 };
+    seen.note("periods", store.set_periods(periods, at(199)).await);
+    seen.note("nothing has a recording", store.due(at(2000).plus(31 * DAY), 10).await);
     meeting.deleted_at = Some(at(200));
     meeting.legal_hold = true;
     let binned = store.change_meeting(&meeting, "meeting.delete", &people.actor, at(200)).await;
@@ -316,13 +320,15 @@ async fn retention(store: &Store, people: &People, mut meeting: Meeting, seen: &
     seen.note("recordings", store.has_recordings().await);
     seen.note("blob", store.is_blob_known("audio/none").await);
     seen.note("upload", store.is_upload_known("none.part").await);
+    let folder = tempfile::tempdir().expect("temporary folders can be made");
+    let staging = Staging::open(folder.path()).expect("a fresh folder can hold uploads");
+    seen.note("rested", store.remove_rested_uploads(&staging, at(300), at(300)).await);
 }
 
 async fn audit(store: &Store, people: &People, seen: &mut Observed) {
     let entry = Entry::done(&people.actor, at(300), "story.end", "x").refused();
     seen.note("note", store.note(entry.with(serde_json::json!({ "half": 0.5 }))).await);
-    let mut figures = store.figures(at(300)).await.expect("the database answers");
-    figures.disk_free_bytes = None;
+    let figures = store.figures(at(300)).await.expect("the database answers");
     seen.note("figures", figures);
     let lines = store.audit_lines(0, 1000, None).await.expect("the database answers");
     let bare = lines.iter().map(|line| (line.seq, &line.event, line.meeting, &line.subject, line.result));

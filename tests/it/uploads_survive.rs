@@ -268,7 +268,7 @@ fn however_the_line_breaks_the_recording_is_what_was_sent() {
     let (_office, person) = runtime.block_on(async {
         // One person stands for many here; the office's clock stands still, so that no limit would ever refill.
         let rate = Rate::new(1_000_000, 1_000_000);
-        let rates = Rates { address: rate, login: rate, account: rate };
+        let rates = Rates { address: rate, login: rate, account: rate, seat: rate, seat_calls: rate };
         let office = Office::open_with(Settings { rates, ..Settings::default() }).await;
         let person = office.administrator().await;
         (office, person)

@@ -47,14 +47,13 @@ impl Set {
 
     async fn back_up(&self) -> Result<backup::Manifest, BackupError> {
         let blobs = blobs(self.data()).await;
-        let uploads = folder::uploads_in(self.data());
-        let source = Source { store: &self.office.store, blobs: &blobs, uploads: &uploads };
+        let source = Source { store: &self.office.store, blobs: &blobs, data: self.data() };
         backup::backup(&source, &self.file(), &self.key, &Actor::server(), self.office.now()).await
     }
 
     async fn restore(&self, database: Option<Location>) -> Result<PathBuf, BackupError> {
         let data = self.place.path().join("restored");
-        let target = Target { data: &data, database };
+        let target = Target { data: &data, database, blobs: None };
         let now = self.office.now();
         backup::restore(&self.file(), &self.key, &target, &Actor::server(), now).await?;
         Ok(data)
@@ -154,12 +153,12 @@ async fn what_sqlite_held_is_taken_over_by_postgresql_and_back() {
     assert_eq!(titles(&store, &set.person).await, titles(&set.office.store, &set.person).await);
     assert!(matches!(store.audit_verify(None).await, Ok(Verdict::Whole { .. })));
     let (back, blobs) = (set.place.path().join("back.backup"), blobs(&data).await);
-    let source = Source { store: &store, blobs: &blobs, uploads: &folder::uploads_in(&data) };
+    let source = Source { store: &store, blobs: &blobs, data: &data };
     backup::backup(&source, &back, &set.key, &Actor::server(), set.office.now())
         .await
         .expect("it can be made");
     let place = set.place.path().join("again");
-    let target = Target { data: &place, database: None };
+    let target = Target { data: &place, database: None, blobs: None };
     let restored = backup::restore(&back, &set.key, &target, &Actor::server(), set.office.now()).await;
     restored.expect("it can be restored");
     let again = Store::open(&Location::File(folder::database_in(&place))).await.expect("it is a database");
@@ -169,7 +168,7 @@ async fn what_sqlite_held_is_taken_over_by_postgresql_and_back() {
     let filled = backup::restore(
         &back,
         &set.key,
-        &Target { data: &set.place.path().join("third"), database: Some(database) },
+        &Target { data: &set.place.path().join("third"), database: Some(database), blobs: None },
         &Actor::server(),
         set.office.now(),
     )

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use gijiroku::cli::logging;
 use gijiroku::config::{Log, LogFormat};
+use gijiroku::http::Settings;
 use gijiroku::store::users::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -45,6 +46,16 @@ async fn figures_are_read_on_this_machine_or_by_administrators_and_name_nobody()
     assert_eq!(stranger.send(through_proxy(&stranger)).await.status, 401);
     assert_eq!(staff.send(through_proxy(&staff)).await.status, 403);
     assert_eq!(administrator.send(through_proxy(&administrator)).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_free_space_of_the_data_folder_is_told_on_postgresql_too() {
+    let folder = tempfile::tempdir().expect("temporary folders can be made");
+    let office = Office::open_at(folder, &crate::postgres::database(), Settings::default()).await;
+    let answer = office.stranger().get("/metrics").await;
+    let text = String::from_utf8(answer.bytes).expect("it is text");
+    let told = text.lines().find_map(|line| line.strip_prefix("gijiroku_disk_free_bytes "));
+    assert!(told.and_then(|told| told.parse::<f64>().ok()).is_some_and(|bytes| bytes > 0.0), "{text}");
 }
 
 /// Where a test's log lines go.

@@ -7,7 +7,8 @@ use gijiroku::jobs::sweep::{Sweep, Swept};
 use gijiroku::store::audit::Actor;
 use gijiroku::store::blobs::BlobKey;
 use gijiroku::store::folder;
-use gijiroku::store::retention::What;
+use gijiroku::store::retention::{Periods, What};
+use gijiroku::store::staging::Staging;
 use serde_json::json;
 
 use super::{blobs, meeting, recording, sql};
@@ -46,8 +47,8 @@ impl Set {
 
     async fn pass(&self, now: UnixMs) -> Swept {
         let blobs = blobs(self.office.folder.path()).await;
-        let uploads = folder::uploads_in(self.office.folder.path());
-        let sweep = Sweep { store: self.office.store.clone(), blobs, uploads };
+        let staging = Staging::open(&folder::uploads_in(self.office.folder.path())).expect("it is there");
+        let sweep = Sweep { store: self.office.store.clone(), blobs, staging, unfinished: 7 * DAY };
         sweep.pass(now).await.expect("a pass ends")
     }
 
@@ -58,6 +59,12 @@ impl Set {
     async fn change(&self, change: serde_json::Value) {
         let answer = self.person.patch(&format!("/v1/meetings/{}", self.meeting), change).await;
         assert_eq!(answer.status, 200, "{:?}", answer.json);
+    }
+
+    /// Starts the server with these settings, as often as somebody does.
+    async fn keep_for(&self, audio_days: u32, minutes_days: u32, now: UnixMs) {
+        let set = self.office.store.set_periods(Periods { audio_days, minutes_days }, now).await;
+        set.expect("the database answers");
     }
 
     fn after(&self, days: u32) -> UnixMs {
@@ -119,6 +126,7 @@ async fn a_meeting_goes_after_thirty_days_in_the_bin_and_not_before() {
     assert!(!set.has_blob().await && !set.database_has(SPOKEN));
     assert_eq!(set.pass(set.after(32)).await, Swept::default());
     let verdict = set.person.get("/v1/audit/verify").await.json;
+    assert_eq!(verdict["seats"]["verdict"], "whole");
     assert_eq!(verdict["verdict"], "whole");
 }
 
@@ -184,4 +192,93 @@ async fn recordings_of_another_database_are_left_alone() {
     }
     assert_eq!(set.pass(UnixMs::now().plus(2 * DAY)).await.orphans, 0);
     assert!(set.has_blob().await);
+}
+
+#[tokio::test]
+async fn a_meeting_without_dates_goes_after_the_offices_periods_counted_from_its_last_change() {
+    let set = Set::new().await;
+    assert_eq!(set.pass(set.after(20_000)).await, Swept::default(), "for ever, if nobody set anything");
+    set.keep_for(30, 60, set.after(0)).await;
+    let foreseen = set.person.get("/v1/retention/due").await.json;
+    assert_eq!(foreseen["in_30_days"][0]["what"], "audio", "{foreseen}");
+    sql(
+        set.office.folder.path(),
+        "UPDATE meetings SET updated_at = updated_at - 20 * 86400000 WHERE sample = 0",
+        &[],
+    )
+    .await;
+    let foreseen = set.person.get("/v1/retention/due").await.json;
+    assert_eq!(foreseen["in_30_days"][0]["at"], set.after(10).ms(), "{foreseen}");
+    set.change(json!({ "title": "定例会(訂正)" })).await;
+    assert_eq!(set.pass(set.after(29)).await, Swept::default());
+    assert_eq!(set.pass(set.after(31)).await.erased, 1);
+    assert!(!set.has_blob().await && set.database_has(SPOKEN));
+    assert_eq!(set.pass(set.after(59)).await, Swept::default());
+    assert_eq!(set.pass(set.after(61)).await.erased, 1);
+    assert!(!set.database_has(SPOKEN));
+}
+
+#[tokio::test]
+async fn the_offices_periods_touch_no_own_date_no_hold_no_sample_and_nothing_in_the_bin() {
+    let set = Set::new().await;
+    let data = set.office.folder.path();
+    set.keep_for(10, 10, set.after(0)).await;
+    let own = set.after(1_000).ms();
+    set.change(json!({ "audio_until": own, "minutes_until": own })).await;
+    assert_eq!(set.pass(set.after(999)).await, Swept::default());
+    set.change(json!({ "audio_until": 0, "minutes_until": 0, "legal_hold": true })).await;
+    assert_eq!(set.pass(set.after(999)).await, Swept::default());
+    set.change(json!({ "legal_hold": false })).await;
+    sql(data, "UPDATE meetings SET sample = 1 WHERE id = ?", &[&set.meeting]).await;
+    assert_eq!(set.pass(set.after(999)).await, Swept::default());
+    sql(data, "UPDATE meetings SET sample = 0 WHERE id = ?", &[&set.meeting]).await;
+    let gone = set.person.delete(&format!("/v1/meetings/{}", set.meeting)).await;
+    assert_eq!(gone.status, 204);
+    assert_eq!(set.pass(set.after(29)).await, Swept::default(), "it can still be brought back");
+    let back = set.person.post(&format!("/v1/meetings/{}/restore", set.meeting), json!({})).await;
+    assert_eq!(back.status, 200);
+    assert!(set.has_blob().await && set.database_has(SPOKEN));
+    let (first, second) = (set.pass(set.after(11)).await, set.pass(set.after(11)).await);
+    assert_eq!(first.erased + second.erased, 2, "and is due again when it is back");
+}
+
+#[tokio::test]
+async fn other_periods_erase_nothing_in_their_first_week_and_are_in_the_audit_log_once() {
+    let set = Set::new().await;
+    set.keep_for(1_000, 0, set.after(0)).await;
+    let late = set.after(500);
+    set.keep_for(100, 0, late).await;
+    set.keep_for(100, 0, late.plus(3 * DAY)).await;
+    let foreseen = set.office.store.due(late.plus(7 * DAY), 10).await.expect("the database answers");
+    assert_eq!(foreseen.first().map(|due| due.at), Some(late.plus(7 * DAY)));
+    assert_eq!(set.pass(late.plus(6 * DAY)).await, Swept::default());
+    assert_eq!(set.pass(late.plus(7 * DAY)).await.erased, 1);
+    let log = set.person.get("/v1/audit.csv").await;
+    let log = String::from_utf8(log.bytes).expect("it is text");
+    assert_eq!(log.matches("retention.periods").count(), 2, "a restart with the same settings is no change");
+}
+
+#[tokio::test]
+async fn the_offices_periods_wait_for_a_job() {
+    let set = Set::new().await;
+    set.keep_for(10, 0, set.after(0)).await;
+    sql(set.office.folder.path(), "UPDATE jobs SET finished_at = NULL", &[]).await;
+    assert_eq!(set.pass(set.after(11)).await, Swept { postponed: 1, ..Swept::default() });
+    assert!(set.has_blob().await);
+}
+
+#[tokio::test]
+async fn an_upload_that_rested_for_long_is_given_up_without_a_restart_and_a_younger_one_is_kept() {
+    let set = Set::new().await;
+    let path = crate::uploads::begin(&set.person, 10, &[("filename", "会議.mp3")]).await;
+    let part = crate::uploads::part(&set.person, &path, 0, "01234");
+    assert_eq!(set.person.send(part).await.status, 204);
+    let listed = || async { set.person.get("/v1/uploads").await.json["uploads"].as_array().map(Vec::len) };
+    assert_eq!(set.pass(set.after(96)).await.rested, 0);
+    assert_eq!(listed().await, Some(1), "it is shown as 期限切れ and can be gone on with");
+    assert_eq!(set.pass(set.after(98)).await.rested, 1);
+    assert_eq!(listed().await, Some(0));
+    let staged = std::fs::read_dir(folder::uploads_in(set.office.folder.path())).expect("it is there");
+    assert_eq!(staged.count(), 0);
+    assert_eq!(set.pass(set.after(99)).await, Swept::default());
 }
