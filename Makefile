@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup model build run test check fmt bench compare figures-transcribe figures-engine figures-service fuzz sanitize clean
+.PHONY: help setup model build run test check fmt bench compare figures-transcribe figures-engine figures-service figures-seats fuzz sanitize clean
 
 BIN := target/release/gijiroku
 
@@ -30,8 +30,8 @@ test: setup ## Run every test, for real: model, engine child, both databases, da
 	@$(BIN) model import --quiet base
 	@cargo test --release --locked
 	@echo 'The same office on PostgreSQL:'
-	@OFFICE_DATABASE=postgres cargo test --release --locked --test it -- accounts:: exports:: minutes:: recordings:: roles:: \
-		textwork:: transfers:: uploads::
+	@OFFICE_DATABASE=postgres cargo test --release --locked --test it -- accounts:: exports:: fencing:: minutes:: recordings:: roles:: \
+		seats:: textwork:: transfers:: uploads::
 
 check: setup ## The fast gate before a commit
 	cargo fmt --check
@@ -58,6 +58,9 @@ figures-engine: model ## Measure what our own engine promises: CPU, latency, mem
 figures-service: model ## Measure what the service promises: faults, edits, load, contract, roles
 	@./.ci/setup.sh test
 	@benches/figures-service.sh
+
+figures-seats: setup ## Measure what the seats promise: no seat twice, none lost, grants, storms, restarts
+	@benches/figures-seats.sh
 
 fuzz: ## Fuzz the decoder for a minute (needs cargo-fuzz and clang)
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run decode -- -max_total_time=60

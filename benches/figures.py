@@ -3,8 +3,12 @@
 A line is `figure SUBJECT.NAME VALUE UNIT BAR ok|short`, then perhaps `# why`.
 """
 
+import glob
+import json
 import os
+import re
 import statistics
+import subprocess
 import sys
 import traceback
 
@@ -30,6 +34,34 @@ def guarded(subject, measurement, *rows):
         reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         for name, unit, bar in rows:
             say(subject, name, None, unit, bar, False, reason)
+
+
+def tested(name, *targets, timeout=5400, **environment):
+    """Runs tests of these targets (the integration binary if none is named); returns what they printed and whether all passed."""
+    command = ["cargo", "test", "--release", "--locked", *(targets or ("--test", "it")), "--", name, "--nocapture"]
+    done = subprocess.run(
+        command, cwd=measure.ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=timeout
+    )
+    text = done.stdout + done.stderr
+    ran = re.findall(r"test result: \w+\. (\d+) passed; (\d+) failed", text)
+    if sum(int(passed) + int(failed) for passed, failed in ran) == 0:
+        raise RuntimeError(f"no test ran for {name}")
+    return text, done.returncode == 0
+
+
+def bench(name, *words, timeout=900, **environment):
+    """Runs a load that prints JSON; returns what it told."""
+    paths = glob.glob(os.path.join(measure.ROOT, f"target/release/deps/{name}-*"))
+    programs = [path for path in paths if "." not in os.path.basename(path)]
+    if not programs:
+        raise RuntimeError(f"the load {name} is not built")
+    done = subprocess.run(
+        [max(programs, key=os.path.getmtime), *words], capture_output=True, text=True, timeout=timeout,
+        env={**os.environ, **{key: str(value) for key, value in environment.items()}},
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "the load ended badly")
+    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def in_turn(first, second):

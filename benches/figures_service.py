@@ -5,8 +5,6 @@ person in a four-hour meeting), load (200 readers and 30 editors while a recogni
 against the API document), roles (every endpoint by every role).
 """
 
-import glob
-import json
 import os
 import re
 import subprocess
@@ -15,7 +13,7 @@ import time
 
 import measure
 import sounds
-from figures import guarded, say
+from figures import bench, guarded, say, tested
 from service import Server
 
 SUBJECT = "service"
@@ -23,19 +21,6 @@ FAULT_POINTS = os.environ.get("FAULT_POINTS", "200")
 LOAD_S = int(os.environ.get("LOAD_S", "60"))
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "30")
 VENV = os.path.join(measure.SCRATCH, "schemathesis")
-
-
-def tested(name, **environment):
-    """Runs tests of the integration binary; returns what they printed and whether all passed."""
-    command = ["cargo", "test", "--release", "--locked", "--test", "it", "--", name, "--nocapture"]
-    done = subprocess.run(
-        command, cwd=measure.ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=5400
-    )
-    text = done.stdout + done.stderr
-    ran = re.search(r"test result: \w+\. (\d+) passed; (\d+) failed", text)
-    if not ran or int(ran.group(1)) + int(ran.group(2)) == 0:
-        raise RuntimeError(f"no test ran for {name}")
-    return text, done.returncode == 0
 
 
 def faults():
@@ -57,20 +42,11 @@ def store():
 
 def loaded(server, meeting, **settings):
     """Lets many people work for a while; returns what the load generator told."""
-    programs = [path for path in glob.glob(os.path.join(measure.ROOT, "target/release/deps/load-*")) if "." not in os.path.basename(path)]
-    if not programs:
-        raise RuntimeError("the load generator is not built")
     environment = {
         "LOAD_URL": server.url, "LOAD_MEETING": meeting,
         "LOAD_TOKENS": ",".join(server.token(f"load {number}", "read", "write") for number in range(10)),
-        **{key: str(value) for key, value in settings.items()},
     }
-    done = subprocess.run(
-        [max(programs, key=os.path.getmtime)], env={**os.environ, **environment}, capture_output=True, text=True, timeout=900
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "the load ended badly")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return bench("load", **environment, **settings)
 
 
 def edit():

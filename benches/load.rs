@@ -37,6 +37,8 @@ struct Target {
     url: String,
     tokens: Vec<String>,
     meeting: String,
+    /// What proves the seat of the person whose tokens these are.
+    seat: String,
 }
 
 #[derive(Default)]
@@ -58,7 +60,32 @@ impl Target {
             url,
             tokens: text("LOAD_TOKENS").split(',').map(str::to_owned).collect(),
             meeting: text("LOAD_MEETING"),
+            seat: String::new(),
         }
+    }
+
+    /// Takes the one seat that all programs of a person work on, and keeps it for as long as the load runs.
+    async fn sit(&mut self) {
+        let (address, token) = (format!("{}/v1/seats", self.url), self.tokens[0].clone());
+        let name = || uuid::Uuid::now_v7();
+        let body = json!({
+            "request_id": name(), "device": { "id": name(), "kind": "browser", "name": "load" },
+            "use": { "edit": self.meeting }, "mode": "nowait",
+        });
+        let answer = self.client.post(&address).bearer_auth(&token).json(&body).send().await;
+        let lease: Value = answer.expect("the server answers").json().await.expect("a lease is JSON");
+        let text = |name: &str| lease[name].as_str().expect("a lease has it").to_owned();
+        let (lease, proof) = (text("lease"), text("token"));
+        self.seat = format!("{lease}.{proof}");
+        let (client, address) = (self.client.clone(), format!("{address}/{lease}"));
+        tokio::spawn(async move {
+            let mut beats = tokio::time::interval(Duration::from_secs(10));
+            loop {
+                beats.tick().await;
+                let beat = client.put(&address).bearer_auth(&token).json(&json!({ "token": proof }));
+                beat.send().await.ok();
+            }
+        });
     }
 
     fn minutes(&self, person: u64, method: Method, query: &str) -> RequestBuilder {
@@ -106,7 +133,10 @@ impl Editor {
             "ops": [{ "op": "set_text", "block": self.block, "text": text }]
         });
         let began = Mono::now();
-        let answer = target.minutes(self.name, Method::PATCH, "").json(&body).send().await;
+        let answer = {
+            let request = target.minutes(self.name, Method::PATCH, "").header("seat", &target.seat);
+            request.json(&body).send().await
+        };
         let Ok(response) = answer else {
             tally.failed.fetch_add(1, Ordering::Relaxed);
             return;
@@ -136,7 +166,9 @@ fn told(mut times_us: Vec<u64>) -> Value {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let target = Arc::new(Target::from_environment());
+    let mut target = Target::from_environment();
+    target.sit().await;
+    let target = Arc::new(target);
     let (readers, editors) = (setting("LOAD_READERS", 200), setting("LOAD_EDITORS", 30));
     let seconds = setting("LOAD_S", 60).min(SECONDS_MAX);
     let (read_every, edit_every) = (setting("LOAD_READ_EVERY_MS", 5000), setting("LOAD_EDIT_EVERY_MS", 3000));

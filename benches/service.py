@@ -23,11 +23,13 @@ UTTERANCES = 4000
 class Server:
     """`gijiroku serve` with its first administrator signed in."""
 
-    def __init__(self, **environment):
+    def __init__(self, prepare=None, **environment):
         self.folder = tempfile.mkdtemp(prefix="gijiroku-figures-")
         settings = os.path.join(self.folder, "gijiroku.toml")
         with open(settings, "w", encoding="utf-8") as file:
             file.write("# the defaults are what is measured\n")
+        if prepare:
+            prepare(self.folder, settings)
         command = [measure.OURS, "serve", "--config", settings, "--data", os.path.join(self.folder, "data")]
         self.log = open(os.path.join(self.folder, "log"), "wb")
         self.process = subprocess.Popen(
