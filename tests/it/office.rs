@@ -325,8 +325,16 @@ impl Person {
 
     /// Sends a request as it is and reads the whole answer.
     pub async fn send_once(&self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.expect("the server answers");
-        Answer::read(response).await
+        // A connection that was kept open may be closed in the moment it is used again: who only reads asks anew.
+        let again = request.try_clone().filter(|request| {
+            let built = request.try_clone().and_then(|request| request.build().ok());
+            built.is_some_and(|request| [Method::GET, Method::HEAD].contains(request.method()))
+        });
+        let response = match (request.send().await, again) {
+            (Err(_), Some(again)) => again.send().await,
+            (answered, _) => answered,
+        };
+        Answer::read(response.expect("the server answers")).await
     }
 
     /// GET

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use gijiroku::store::Id;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -52,6 +53,8 @@ struct State {
     edits: u64,
     /// Recognitions that are not known to be done.
     jobs: BTreeMap<String, u64>,
+    /// What proves the editor's seat.
+    seat: Option<String>,
 }
 
 impl Office {
@@ -66,6 +69,7 @@ impl Office {
             edit: None,
             edits: 0,
             jobs: BTreeMap::new(),
+            seat: None,
         };
         let (state, odd) = (Mutex::new(state), Mutex::default());
         Self { ledger, sound: meeting_sound(SOUND_SECONDS), state, odd }
@@ -219,6 +223,23 @@ impl Office {
         Arc::new(bytes.into_inner())
     }
 
+    /// Takes a seat, as a browser does that has none any more.
+    async fn sit(&self, person: &Person, meeting: &str) -> Result<String, NoAnswer> {
+        let device = json!({ "id": person.id(), "kind": "browser", "name": "PC" });
+        let body = json!({ "request_id": Id::new(), "device": device, "use": { "edit": meeting }, "mode": "nowait" });
+        let (status, _, lease) = self.ask(person.request(Method::POST, "/v1/seats").json(&body)).await?;
+        match (lease["lease"].as_str(), lease["token"].as_str()) {
+            (Some(lease), Some(token)) => {
+                let seat = format!("{lease}.{token}");
+                self.state(|state| state.seat = Some(seat.clone()));
+                Ok(seat)
+            }
+            // A server that has just started, or whose disk is full, serves no seats for a moment.
+            _ if status == 503 => Err(NoAnswer),
+            _ => Err(self.is_odd("a seat", status, &lease)),
+        }
+    }
+
     /// Makes one edit, or the one again that was not answered.
     pub async fn edit(&self, person: &Person) -> Result<(), NoAnswer> {
         let (sample, edit) = self.state(|state| {
@@ -226,8 +247,14 @@ impl Office {
             state.edit = Some(edit.clone());
             (state.sample.clone(), edit)
         });
-        let request = person.request(Method::PATCH, &format!("{sample}/minutes")).json(&edit);
-        let (status, _, body) = self.ask(request).await?;
+        let request = || person.request(Method::PATCH, &format!("{sample}/minutes")).json(&edit);
+        let seat = self.state(|state| state.seat.clone());
+        let first = seat.into_iter().fold(request(), |request, seat| request.header("seat", seat));
+        let (mut status, _, mut body) = self.ask(first).await?;
+        if [410, 412, 428].contains(&status.as_u16()) {
+            let seat = self.sit(person, sample.rsplit('/').next().unwrap_or_default()).await?;
+            (status, _, body) = self.ask(request().header("seat", seat)).await?;
+        }
         let Some(revision) = body["revision"].as_u64().filter(|_| status == 200) else {
             return Err(self.is_odd("an edit", status, &body));
         };
