@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
@@ -12,8 +13,8 @@ use crate::uploads::sha256;
 
 const PACKAGES: [&str; 2] = ["openai==3.54.0", "tuspy==1.1.0"];
 
-/// Returns a Python that has the clients; made once, beside what the build made.
-fn python() -> PathBuf {
+/// A Python that has the clients; made once, beside what the build made. Tests that run at the same time share it.
+static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients");
     let (python, done) = (folder.join("bin/python"), folder.join(PACKAGES.join("+")));
     if !done.exists() {
@@ -29,13 +30,18 @@ fn python() -> PathBuf {
         std::fs::write(done, "").expect("there is room");
     }
     python
-}
+});
 
 /// Lets a script talk to the server; what it told.
 async fn talk(script: &str, served: &Served, token: &str, recording: &Path) -> Value {
-    let mut command = Command::new(python());
-    command.arg(repository(script)).args([&served.root, token, text(recording)]).env("NO_PROXY", "*");
-    let ended = tokio::task::spawn_blocking(move || command.output()).await.expect("it does not panic");
+    let (script, root, token) = (repository(script), served.root.clone(), token.to_owned());
+    let recording = recording.to_owned();
+    // Off this thread, which also runs what else the test does: the first call makes the Python.
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut command = Command::new(&*PYTHON);
+        command.arg(script).arg(root).arg(token).arg(recording).env("NO_PROXY", "*").output()
+    });
+    let ended = ended.await.expect("it does not panic");
     let ended = ended.expect("Python can be started");
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     serde_json::from_slice(&ended.stdout).expect("the script tells JSON")

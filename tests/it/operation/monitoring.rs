@@ -1,7 +1,7 @@
 //! Figures and log lines: enough to run the service, nothing of what people do in it.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use gijiroku::cli::logging;
 use gijiroku::config::{Log, LogFormat};
@@ -9,6 +9,8 @@ use gijiroku::http::Settings;
 use gijiroku::store::users::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tracing::Dispatch;
+use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::meeting;
@@ -81,8 +83,13 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
+/// A second listener, so that tracing asks all of them whether a line is wanted. With one alone it asks only the thread
+/// that comes to a line first, and what another test's thread, which has none, answers is kept for everybody.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+
 /// Plays a small story and returns what was logged of it at the most talkative setting.
 async fn logged(format: LogFormat) -> String {
+    LazyLock::force(&SECOND);
     let lines = Lines::default();
     let log = Log { format, filter: "trace".to_owned() };
     let subscriber = logging::lines(&log, lines.clone()).expect("the filter is one");
