@@ -50,7 +50,7 @@ const SEAT_PAUSE: Duration = Duration::from_secs(5);
 /// A running job that does not move for so long is wedged: the engine's deadlines end everything that hangs long
 /// before, and a recording of twelve silent hours is decoded in less.
 const SILENCE_MAX: Duration = Duration::from_secs(10 * 60);
-/// Most jobs at once: each has an engine of its own with the whole model.
+/// Most jobs at once: they share one engine, and each decodes and keeps its windows by itself.
 const JOBS_AT_ONCE_MAX: u16 = 16;
 
 /// How a node works.
@@ -78,9 +78,7 @@ struct Node {
 
 /// Works until `stop`; then running jobs go back to the line at once, with everything settled kept.
 pub async fn run(store: Store, settings: Settings, stop: CancellationToken) {
-    let mut settings = settings;
     let at_once = settings.jobs_at_once.clamp(1, JOBS_AT_ONCE_MAX);
-    settings.workshop.threads = (settings.workshop.threads / at_once).max(1);
     let node = Arc::new(Node { store, settings, stop });
     match node.store.free_leases(&node.settings.node, UnixMs::now()).await {
         Ok(0) => {}

@@ -262,7 +262,7 @@ impl Part {
 
 /// Opens a file to write; a new one has its name on the disk before it has its first byte.
 #[expect(clippy::disallowed_methods, reason = "the store is where files are kept")]
-fn open(path: &Path) -> std::io::Result<(File, u64)> {
+pub(super) fn open(path: &Path) -> std::io::Result<(File, u64)> {
     let mut options = OpenOptions::new();
     options.write(true).mode(FILE_MODE).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
     match options.open(path) {
@@ -281,11 +281,12 @@ fn open(path: &Path) -> std::io::Result<(File, u64)> {
 
 /// A name survives a power cut only after this.
 #[expect(clippy::disallowed_methods, reason = "the store is where files are kept")]
-fn sync_folder_of(path: &Path) -> std::io::Result<()> {
+pub(super) fn sync_folder_of(path: &Path) -> std::io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
-async fn on_disk<T: Send + 'static>(
+/// Does work on the disk, off the threads that answer.
+pub(super) async fn on_disk<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let done = spawn_blocking(work).await;
