@@ -14,6 +14,7 @@ pub mod health;
 pub mod reader;
 pub mod record;
 pub mod resample;
+pub mod rf64;
 pub mod sender;
 pub mod time;
 pub mod vad;

@@ -22,7 +22,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::recognise::{Heard, Setback, Signals, Task, Tools, Workshop, recognise};
-use super::seat::JobSeat;
+use super::seat;
 use crate::clock::{Mono, UnixMs};
 use crate::minutes::dictionary::Day;
 use crate::minutes::draft::draft;
@@ -31,7 +31,7 @@ use crate::speech::longform::Outcome;
 use crate::speech::transcript::Transcript;
 use crate::store::blobs::{BlobError, BlobKey, Blobs, Fetched};
 use crate::store::jobs::{Claimed, Failure, Finished, Hindrance, Hold, Job, Lease};
-use crate::store::seats::Seats;
+use crate::store::seats::{HeldSeat, Seats};
 use crate::store::windows::Question;
 use crate::store::{Store, StoreError};
 
@@ -155,18 +155,18 @@ impl Node {
     }
 
     /// Takes a seat for a job.
-    async fn seat(&self, job: &Job) -> Result<JobSeat, Hindrance> {
+    async fn seat(&self, job: &Job) -> Result<HeldSeat, Hindrance> {
         let applicant = self.store.applicant(job.user).await.map_err(|error| {
             log(&error, "the owner of a job cannot be looked up");
             Hindrance::DatabaseDown
         })?;
-        JobSeat::take(&self.settings.seats, job, applicant.ok_or(Hindrance::SeatRefused)?).await
+        seat::take(&self.settings.seats, job, applicant.ok_or(Hindrance::SeatRefused)?).await
     }
 
     /// Runs the recogniser, and renews the lease meanwhile.
     async fn recognise(
         &self,
-        (job, seat): (&Job, JobSeat),
+        (job, seat): (&Job, HeldSeat),
         lease: Lease,
         tools: Option<Tools>,
         signals: &Arc<Signals>,
@@ -199,7 +199,7 @@ impl Node {
     /// Gets the audio, then recognises it on a blocking thread.
     async fn run(
         &self,
-        (job, seat): (&Job, JobSeat),
+        (job, seat): (&Job, HeldSeat),
         lease: Lease,
         tools: Option<Tools>,
         signals: &Arc<Signals>,

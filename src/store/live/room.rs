@@ -203,8 +203,10 @@ impl Room {
             }
             changing.streams.values().cloned().collect::<Vec<_>>()
         };
-        if phase != Phase::Recording {
-            streams.iter().for_each(|stream| stream.rest());
+        match phase {
+            Phase::Recording | Phase::Sealed => {}
+            Phase::Paused => streams.iter().for_each(|stream| stream.rest(now)),
+            Phase::Ended => streams.iter().for_each(|stream| stream.stop(now)),
         }
         let recognition = if phase == Phase::Recording { Recognition::Starting } else { Recognition::Resting };
         self.tell(Event::State(Status::new(phase, recognition)));

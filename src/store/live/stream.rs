@@ -43,6 +43,8 @@ pub struct Progress {
     pub began_at: Option<UnixMs>,
     /// The same since the last pause, in which no time passes for the recording.
     anchor: Option<UnixMs>,
+    /// How long it was when it was paused, with what was still on its way, in milliseconds.
+    reach_ms: u64,
     /// Whether its beginning is settled: a pause was made.
     settled: bool,
     /// Whether a microphone is connected.
@@ -126,18 +128,29 @@ impl Stream {
 
     /// Returns how long after its first sample a moment is: also one whose sound is still on its way.
     pub fn ms_at(&self, now: UnixMs) -> u64 {
-        let heard = self.length_ms();
-        self.progress().anchor.map_or(heard, |anchor| {
-            u64::try_from(now.since(anchor).as_millis()).unwrap_or(u64::MAX).max(heard)
-        })
+        let progress = self.progress();
+        let reach_ms = progress.anchor.map_or(progress.reach_ms, |anchor| {
+            u64::try_from(now.since(anchor).as_millis()).unwrap_or(u64::MAX)
+        });
+        reach_ms.max(self.length_ms())
     }
 
     /// Says that no time passes for the recording until the next sound comes.
-    pub(super) fn rest(&self) {
+    pub(super) fn rest(&self, now: UnixMs) {
+        let reach_ms = self.ms_at(now);
         self.progress.send_modify(|progress| {
+            progress.reach_ms = reach_ms;
             progress.anchor = None;
             progress.settled = progress.began_at.is_some();
         });
+    }
+
+    /// Says that the recording ends now: what was heard until now and is still on its way belongs to it.
+    pub(super) fn stop(&self, now: UnixMs) {
+        let samples = self.ms_at(now).saturating_mul(u64::from(self.origin.rate_hz)) / 1_000;
+        let end = (self.origin.first_sample + samples).max(self.progress().written);
+        self.rest(now);
+        self.set_end(end);
     }
 
     /// Reads how much is there, before anybody writes.
@@ -329,9 +342,12 @@ mod tests {
         assert_eq!(stream.progress().began_at, Some(at(500)));
         assert_eq!((stream.ms_at(at(4_500)), stream.length_ms()), (4_000, 3_000));
         // In a pause of a minute the recording does not go on.
-        stream.rest();
+        stream.rest(at(3_500));
         assert_eq!(stream.ms_at(at(60_000)), 3_000);
         pen.take(frame(3_000, vec![0; 1_000]), at(64_500)).await.expect("there is room");
         assert_eq!((stream.ms_at(at(65_000)), stream.progress().began_at), (4_500, Some(at(500))));
+        // What was heard before the end belongs to it, although it is not here yet.
+        stream.stop(at(65_500));
+        assert_eq!(stream.progress().end, Some(5_000));
     }
 }
