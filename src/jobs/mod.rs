@@ -5,6 +5,7 @@
 //! - **Never**: decides about text (that is `speech`), prints, or forgets what it was told to keep.
 
 pub mod licence;
+pub mod live;
 pub mod nightly;
 pub mod recognise;
 pub mod seat;

@@ -53,17 +53,36 @@ pub struct Workshop {
 /// Where the tools lie that everybody on this node shares: one engine holds the weights once, and does what is most
 /// urgent first, whether a room or a recording asks.
 #[derive(Debug, Clone, Default)]
-pub struct Bench(Arc<Mutex<Option<Tools>>>);
+pub struct Bench(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    tools: Mutex<Option<Tools>>,
+    /// Rooms need all of the engine: recordings wait.
+    recordings_wait: AtomicBool,
+}
+
+impl Bench {
+    /// Says whether recordings wait, because rooms need all of the engine.
+    pub fn let_recordings_wait(&self, wait: bool) {
+        self.0.recordings_wait.store(wait, Ordering::Relaxed);
+    }
+
+    /// Returns where it is said that recordings wait.
+    pub fn recordings_wait(&self) -> &AtomicBool {
+        &self.0.recordings_wait
+    }
+}
 
 /// What one job after the other uses.
 #[derive(Debug)]
 pub struct Tools {
     model: Located,
-    backend: Backend,
-    detector: Arc<Silero>,
+    pub(super) backend: Backend,
+    pub(super) detector: Arc<Silero>,
     /// Turns words into the model's tokens; made when a job first has words.
     tokenizer: Option<Tokenizer>,
-    engine: Handle,
+    pub(super) engine: Handle,
 }
 
 /// What others want of a running job, and see of it.
@@ -184,6 +203,7 @@ pub fn recognise(
         vocabulary: &vocabulary,
         model: now.model.id.clone(),
         stop: &task.signals.stop,
+        waits: workshop.bench.recordings_wait(),
     };
     let mut keep = |outcome: &Outcome| {
         // An answer came, so the engine is up, whatever it was when the job began.
@@ -224,7 +244,7 @@ impl Workshop {
         if let Some(tools) = before.filter(fits) {
             return Ok(tools);
         }
-        let mut bench = self.bench.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bench = self.bench.0.tools.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tools) = bench.as_ref().filter(|tools| fits(tools)) {
             return Ok(tools.share());
         }
@@ -274,7 +294,7 @@ impl Tools {
     }
 
     /// Reads the office's words and makes hints of them. Words that cannot be read help nobody, but stop nothing.
-    fn words(&mut self, text: &str) -> Result<(Vocabulary, Vec<u32>), Setback> {
+    pub(super) fn words(&mut self, text: &str) -> Result<(Vocabulary, Vec<u32>), Setback> {
         if text.is_empty() {
             return Ok((Vocabulary::default(), Vec::new()));
         }

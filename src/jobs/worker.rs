@@ -183,7 +183,8 @@ impl Node {
                 }
                 _ = beat.tick() => {
                     let now = signals.reached();
-                    if now != reached {
+                    let waits = self.settings.workshop.bench.recordings_wait().load(Ordering::Relaxed);
+                    if now != reached || waits {
                         reached = now;
                         self.store.pulse().moved(job.id, Mono::now());
                     }

@@ -11,6 +11,7 @@
 //! further recording of the same meeting: nothing that a microphone kept is refused.
 
 mod console;
+mod door;
 pub mod event;
 mod history;
 mod journal;
@@ -35,6 +36,7 @@ use history::History;
 use stream::Origin;
 
 pub use console::Carried;
+pub use door::Door;
 pub use journal::Reader;
 pub use room::{CaptionWish, Kind, Room};
 pub use stream::{Pen, Progress, Stream, Taken};
@@ -45,6 +47,12 @@ pub const ROOMS_MAX: usize = 64;
 pub const STREAMS_MAX: usize = 8;
 /// How long the captions of a meeting can be read after it was sealed.
 const SHOWN_AFTER: Duration = Duration::from_secs(3600);
+/// What the names of journals end in.
+const JOURNAL: &str = "journal";
+/// Those of sound that is kept nowhere.
+const DOOR: &str = "door";
+/// Those of files on their way to the store of audio.
+const WAV: &str = "wav";
 /// Event numbers that are reserved at a time.
 const NUMBERS: u64 = 100_000;
 
@@ -114,7 +122,8 @@ impl Live {
         for row in store.open_lives().await? {
             let room = live.room_of(row).await?;
             for (origin, end, began_at) in store.live_streams(room.kind.id, false).await? {
-                let stream = Arc::new(Stream::new(origin, &live.0.folder, end, began_at));
+                let path = live.journal(origin.id);
+                let stream = Arc::new(Stream::new(origin, path, end, began_at));
                 stream.look().await?;
                 room.add_stream(stream);
             }
@@ -133,14 +142,16 @@ impl Live {
         let streams: Vec<_> = rooms.iter().flat_map(|room| room.streams()).collect();
         for path in files {
             let name = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse::<Id>().ok());
-            let is_journal = path.extension().is_some_and(|kind| kind == "journal");
-            match name {
-                Some(_) if streams.iter().any(|stream| stream.path() == path) => {}
-                Some(stream) if is_journal && !self.0.store.is_sealed_stream(stream).await? => {
-                    tracing::warn!(%stream, "a journal belongs to no live meeting; it is left alone");
+            let kind = path.extension().and_then(|kind| kind.to_str()).unwrap_or_default();
+            match (name, kind) {
+                (Some(_), _) if streams.iter().any(|stream| stream.path() == path) => {}
+                (Some(_), DOOR | WAV) => staging::on_disk(move || staging::remove(&path)).await?,
+                (Some(stream), JOURNAL) if self.0.store.is_sealed_stream(stream).await? => {
+                    staging::on_disk(move || staging::remove(&path)).await?;
                 }
-                Some(_) => staging::on_disk(move || staging::remove(&path)).await?,
-                None => {}
+                (Some(_) | None, _) => {
+                    tracing::warn!(path = %path.display(), "a file belongs to no live meeting; it is left alone");
+                }
             }
         }
         Ok(())
@@ -169,7 +180,8 @@ impl Live {
         if let Some(room) = self.rooms().into_iter().find(is_this) {
             return Ok(Begun::Known(room));
         }
-        if self.rooms().iter().filter(|room| room.phase().is_open()).count() >= ROOMS_MAX {
+        let is_open = |room: &&Arc<Room>| room.phase().is_open() && !room.kind.is_door;
+        if self.rooms().iter().filter(is_open).count() >= ROOMS_MAX {
             return Ok(Begun::TooMany);
         }
         let row = self.0.store.add_live(new, actor, now).await?;
@@ -248,9 +260,10 @@ impl Live {
             return Ok(Connected::TooMany);
         }
         let first_sample = self.0.store.live_stream_end(room.kind.id, microphone).await?;
-        let origin = Origin { id: Id::new(), number, microphone, rate_hz, first_sample };
+        let id = Id::new();
+        let origin = Origin { id, number, microphone, rate_hz, first_sample };
         self.0.store.add_live_stream(room.kind.id, &origin).await?;
-        let stream = Arc::new(Stream::new(origin, &self.0.folder, None, None));
+        let stream = Arc::new(Stream::new(origin, self.journal(id), None, None));
         room.add_stream(Arc::clone(&stream));
         self.0.news.notify_waiters();
         Ok(Connected::Stream(stream))
@@ -336,6 +349,9 @@ impl Live {
     /// Errors: the database.
     pub async fn tidy(&self, now: UnixMs) -> Result<(), StoreError> {
         for room in self.rooms() {
+            if room.kind.is_door {
+                continue;
+            }
             if room.phase() == Phase::Sealed {
                 let is_quiet = now.since(room.heard_at()) > SHOWN_AFTER;
                 if is_quiet && room.streams().is_empty() && room.listeners() == 0 {
@@ -359,6 +375,10 @@ impl Live {
         tx.commit().await?;
         room.reserve(until);
         Ok(())
+    }
+
+    fn journal(&self, stream: Id) -> PathBuf {
+        self.0.folder.join(format!("{stream}.{JOURNAL}"))
     }
 
     fn rooms_mut(&self) -> MutexGuard<'_, HashMap<Id, Arc<Room>>> {

@@ -42,7 +42,8 @@ impl Agreement {
         let shown = (self.committed.len(), std::mem::take(&mut self.tail));
         let guess = Spelled::of(guess);
         let known = Spelled::of(&self.committed);
-        let rest = guess.behind(best_prefix(&known.compared, &guess.compared));
+        let from = best_prefix(&known.compared, &guess.compared);
+        let rest = guess.behind(from);
         let same = self.before.as_ref().map_or(0, |before| {
             before.iter().zip(&rest.compared).take_while(|(before, now)| before == now).count()
         });

@@ -122,6 +122,11 @@ impl History {
         self.lines.get(&line)
     }
 
+    /// Returns the last sentence of a microphone.
+    pub fn last_line(&self, stream: u32) -> Option<&Line> {
+        self.lines.values().rev().find(|line| line.stream == stream)
+    }
+
     /// Returns the number that no sentence had before.
     pub fn next_line(&self) -> u64 {
         let known = [self.lines.last_key_value().map(|(line, _)| *line), self.tentative.keys().next_back().copied()];

@@ -1,6 +1,7 @@
 //! A live meeting in memory: its microphones, its captions, and who listens.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub struct Kind {
     pub wish: CaptionWish,
     /// When it was begun.
     pub began_at: UnixMs,
+    /// Whether it is a program's stream of sound and no meeting: nothing of it is kept.
+    pub is_door: bool,
 }
 
 #[derive(Debug)]
@@ -64,6 +67,8 @@ pub struct Room {
     pub kind: Kind,
     changing: Mutex<Changing>,
     history: Mutex<History>,
+    /// The number of the next sentence.
+    next_line: AtomicU64,
     latest: watch::Sender<u64>,
 }
 
@@ -79,7 +84,8 @@ impl Room {
             streams: BTreeMap::new(),
             numbers_until: until,
         };
-        Self { kind, changing: Mutex::new(changing), history: Mutex::new(history), latest }
+        let next_line = AtomicU64::new(history.next_line());
+        Self { kind, changing: Mutex::new(changing), history: Mutex::new(history), next_line, latest }
     }
 
     /// Returns where it stands.
@@ -189,9 +195,14 @@ impl Room {
         self.history().line(line).cloned()
     }
 
-    /// Returns the number that no sentence had before.
-    pub fn next_line(&self) -> u64 {
-        self.history().next_line()
+    /// Returns the last sentence of a microphone.
+    pub fn last_line(&self, stream: u32) -> Option<Line> {
+        self.history().last_line(stream).cloned()
+    }
+
+    /// Gives away the number of a sentence.
+    pub fn new_line(&self) -> u64 {
+        self.next_line.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn set_phase(&self, phase: Phase, now: UnixMs) {
@@ -212,12 +223,19 @@ impl Room {
         self.tell(Event::State(Status::new(phase, recognition)));
     }
 
+    /// Says that nobody speaks into it any more, and nothing is kept.
+    pub(super) fn close(&self) {
+        self.changing().phase = Phase::Sealed;
+    }
+
     pub(super) fn ended_before(&self, ended_at: UnixMs) {
         self.changing().ended_at = Some(ended_at);
     }
 
     pub(super) fn set_code(&self, code: Option<String>) {
         self.changing().code = code;
+        // Who came by the old link looks up and sees that it is gone.
+        self.latest.send_modify(|_| ());
     }
 
     pub(super) fn add_stream(&self, stream: Arc<Stream>) {

@@ -49,6 +49,7 @@ impl LiveRow {
             room: row.text(3)?,
             wish: row.json(4)?,
             began_at: row.at(5)?,
+            is_door: false,
         };
         let phase = Phase::from_word(&row.text(6)?)?;
         let (code, numbers_until, ended_at) = (row.text_or_none(7)?, row.count(8)?, row.at_or_none(9)?);
@@ -80,7 +81,7 @@ impl Store {
     ) -> Result<LiveRow, StoreError> {
         let id = Id::new();
         let NewLive { meeting, user, room, wish, code } = new.clone();
-        let kind = Kind { id, meeting, user, room, wish, began_at: now };
+        let kind = Kind { id, meeting, user, room, wish, began_at: now, is_door: false };
         let mut tx = self.write().await?;
         let sql = "INSERT INTO lives (id, meeting_id, user_id, room, phase, wish, code, numbers_until, began_at) \
                    VALUES ($1, $2, $3, $4, 'recording', $5, $6, $7, $8)";

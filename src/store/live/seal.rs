@@ -13,7 +13,7 @@ use super::event::Phase;
 use super::journal::Reader;
 use super::room::{Room, base, offset_ms};
 use super::stream::Stream;
-use super::{Live, staging};
+use super::{Live, WAV, staging};
 use crate::audio::frames::Frame;
 use crate::audio::resample::Resampler;
 use crate::audio::{SAMPLE_RATE_HZ, rf64};
@@ -124,7 +124,7 @@ impl Live {
         if heard.is_empty() {
             return Ok(None);
         }
-        let path = self.0.folder.join(format!("{}.wav", part.upload));
+        let path = self.0.folder.join(format!("{}.{WAV}", part.upload));
         let to = path.clone();
         staging::on_disk(move || write_file(&heard, &to)).await?;
         let key: BlobKey = format!("audio/{}", part.upload).parse()?;

@@ -49,6 +49,8 @@ pub struct Progress {
     settled: bool,
     /// Whether a microphone is connected.
     pub connected: bool,
+    /// Whether all that was said into it has been told as captions.
+    pub is_told: bool,
 }
 
 /// One microphone of a live meeting.
@@ -85,9 +87,8 @@ pub enum Taken {
 }
 
 impl Stream {
-    /// Makes a stream of a folder's journal.
-    pub(super) fn new(origin: Origin, folder: &Path, end: Option<u64>, began_at: Option<UnixMs>) -> Self {
-        let path = folder.join(format!("{}.journal", origin.id));
+    /// Makes a stream whose journal is at `path`.
+    pub(super) fn new(origin: Origin, path: PathBuf, end: Option<u64>, began_at: Option<UnixMs>) -> Self {
         let start = origin.first_sample;
         let progress = Progress { written: start, durable: start, end, began_at, ..Progress::default() };
         Self { origin, path, pen: Arc::default(), wish: Mutex::default(), progress: watch::Sender::new(progress) }
@@ -187,6 +188,12 @@ impl Stream {
         self.progress.send_modify(|progress| progress.connected = connected);
     }
 
+    /// Says that all that was said into it has been told as captions.
+    pub fn is_told(&self) {
+        self.progress.send_modify(|progress| progress.is_told = true);
+    }
+
+    /// Says where the recording ends.
     pub(super) fn set_end(&self, end: u64) {
         self.progress.send_modify(|progress| progress.end = Some(end));
     }
@@ -275,7 +282,7 @@ mod tests {
     fn stream(folder: &Path) -> Arc<Stream> {
         let (id, microphone) = (Id::new(), Id::new());
         let origin = Origin { id, number: 0, microphone, rate_hz: 1_000, first_sample: 0 };
-        Arc::new(Stream::new(origin, folder, None, None))
+        Arc::new(Stream::new(origin, folder.join("journal"), None, None))
     }
 
     fn frame(first_sample: u64, samples: Vec<i16>) -> Frame {
