@@ -17,13 +17,19 @@ pub fn head(channels: u16, rate_hz: u32, frames: u64) -> Vec<u8> {
     // "WAVE", the format, the name and length of the data, the data.
     let riff = 4 + FORMAT_BYTES + 8 + data;
     match (u32::try_from(riff), u32::try_from(data)) {
-        (Ok(riff), Ok(data)) => {
-            [&b"RIFF"[..], &riff.to_le_bytes(), b"WAVE", &format(channels, rate_hz), b"data", &data.to_le_bytes()]
-                .concat()
-        }
+        (Ok(riff), Ok(data)) => [
+            &b"RIFF"[..],
+            &riff.to_le_bytes(),
+            b"WAVE",
+            &format(channels, rate_hz),
+            b"data",
+            &data.to_le_bytes(),
+        ]
+        .concat(),
         (Err(_), _) | (_, Err(_)) => {
             let riff = riff + u64::from(LONG_BYTES) + 8;
-            let long = [&riff.to_le_bytes()[..], &data.to_le_bytes(), &frames.to_le_bytes(), &[0; 4]].concat();
+            let long =
+                [&riff.to_le_bytes()[..], &data.to_le_bytes(), &frames.to_le_bytes(), &[0; 4]].concat();
             let elsewhere = ELSEWHERE.to_le_bytes();
             [
                 &b"RF64"[..],

@@ -150,7 +150,12 @@ fn view(room: &Room, meeting: Option<&Meeting>, now: UnixMs) -> LiveView {
 }
 
 /// Lets through who may do so much with the meeting of a live meeting that is known here.
-async fn admitted(app: &Shared, caller: &Caller, live: Id, needed: Standing) -> Result<(Arc<Room>, Meeting), Problem> {
+async fn admitted(
+    app: &Shared,
+    caller: &Caller,
+    live: Id,
+    needed: Standing,
+) -> Result<(Arc<Room>, Meeting), Problem> {
     let room = app.live.room(live).filter(|room| !room.kind.is_door).ok_or(Code::NotFound)?;
     let (meeting, _) = caller.meeting(app, room.kind.meeting, needed).await?;
     Ok((room, meeting))
@@ -218,11 +223,8 @@ pub async fn begin(
 /// Says at once whether there is a seat; whoever looks after live meetings keeps it, or goes on asking.
 async fn look_for_seat(app: &Shared, room: &Room) -> Result<(), Problem> {
     let Some(applicant) = app.store.applicant(room.kind.user).await? else { return Ok(()) };
-    let device = Device {
-        id: DeviceId(room.kind.id.uuid()),
-        kind: DeviceKind::Job,
-        name: room.kind.room.clone(),
-    };
+    let device =
+        Device { id: DeviceId(room.kind.id.uuid()), kind: DeviceKind::Job, name: room.kind.room.clone() };
     let used_for = Use::Record(MeetingId(room.kind.meeting.uuid()));
     match HeldSeat::take(&app.seats, applicant, device, used_for).await {
         Ok(_) => {}

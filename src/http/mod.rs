@@ -30,6 +30,7 @@ pub mod openapi;
 pub mod outlook;
 pub mod people;
 pub mod proposals;
+pub mod realtime;
 pub mod recordings;
 pub mod rendered;
 pub mod retention;
@@ -242,6 +243,7 @@ pub fn api() -> OpenApiRouter<Shared> {
         .merge(transcriptions::routes())
         .merge(seats::routes())
         .merge(live::routes())
+        .routes(routes!(realtime::realtime))
         .routes(routes!(licence::standing, licence::install))
         .routes(routes!(licence::inspect))
         .merge(text())

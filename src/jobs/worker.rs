@@ -21,9 +21,11 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::carried::live_work;
 use super::recognise::{Heard, Setback, Signals, Task, Tools, Workshop, recognise};
 use super::seat;
 use crate::clock::{Mono, UnixMs};
+use crate::minutes::carry::carry;
 use crate::minutes::dictionary::Day;
 use crate::minutes::draft::draft;
 use crate::minutes::{HeaderField, Minutes};
@@ -304,6 +306,7 @@ impl Node {
             let known = [(HeaderField::Title, meeting.title), (HeaderField::HeldOn, meeting.held_on)];
             draft.header.extend(known.into_iter().filter(|(_, value)| !value.is_empty()));
         }
+        carry(&mut draft, &live_work(self.store.carried(job.recording).await?));
         Ok(draft)
     }
 

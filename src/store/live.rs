@@ -117,8 +117,13 @@ impl Live {
         let made = folder.clone();
         staging::on_disk(move || staging::make_folder(&made)).await?;
         let (rooms, news) = (Mutex::default(), Notify::new());
-        let live =
-            Self(Arc::new(Inner { store: store.clone(), folder, rooms, news, changing: tokio::sync::Mutex::default() }));
+        let live = Self(Arc::new(Inner {
+            store: store.clone(),
+            folder,
+            rooms,
+            news,
+            changing: tokio::sync::Mutex::default(),
+        }));
         for row in store.open_lives().await? {
             let room = live.room_of(row).await?;
             for (origin, end, began_at) in store.live_streams(room.kind.id, false).await? {
@@ -141,7 +146,8 @@ impl Live {
         let rooms = self.rooms();
         let streams: Vec<_> = rooms.iter().flat_map(|room| room.streams()).collect();
         for path in files {
-            let name = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse::<Id>().ok());
+            let name =
+                path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse::<Id>().ok());
             let kind = path.extension().and_then(|kind| kind.to_str()).unwrap_or_default();
             match (name, kind) {
                 (Some(_), _) if streams.iter().any(|stream| stream.path() == path) => {}
@@ -338,7 +344,8 @@ impl Live {
         let sql = "UPDATE lives SET code = $2 WHERE id = $1";
         tx.run(sql, values![room.kind.id, code.as_deref()]).await?;
         let detail = serde_json::json!({ "open": code.is_some() });
-        tx.audit(Entry::done(actor, now, "live.link", room.kind.id).on(room.kind.meeting).with(detail)).await?;
+        tx.audit(Entry::done(actor, now, "live.link", room.kind.id).on(room.kind.meeting).with(detail))
+            .await?;
         tx.commit().await?;
         room.set_code(code);
         Ok(())

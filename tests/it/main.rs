@@ -24,6 +24,7 @@ mod papers;
 mod postgres;
 mod recordings;
 mod roles;
+mod rooms;
 mod seating;
 mod seats;
 mod seats_kill;

@@ -34,8 +34,6 @@ pub struct Office {
     pub folder: tempfile::TempDir,
     /// Its seats.
     pub seats: Seats,
-    /// What is recorded there.
-    pub live: Live,
     clock: Arc<AtomicI64>,
     server: tokio::task::JoinHandle<()>,
 }
@@ -92,7 +90,7 @@ impl Office {
         let blobs = Blobs::open(blobs::Settings::Local { folder: data.audio() }).await;
         let staging = Staging::open(&data.uploads()).expect("a fresh folder can hold uploads");
         let live = Live::open(&store, &data.live()).await.expect("a fresh folder can hold journals");
-        let kept = (blobs.expect("a fresh folder can hold audio"), staging, live.clone());
+        let kept = (blobs.expect("a fresh folder can hold audio"), staging, live);
         let (hands_of_seats, opened) = (Arc::clone(&clock), clock.load(Ordering::SeqCst));
         let clocks_of_seats: Clocks = Arc::new(move || {
             let wall = hands_of_seats.load(Ordering::SeqCst);
@@ -116,7 +114,7 @@ impl Office {
             let served = http::serve::serve(vec![listener], None, router, std::future::pending()).await;
             served.expect("the server listens");
         });
-        Self { store, location: location.clone(), address, folder, seats, live, clock, server }
+        Self { store, location: location.clone(), address, folder, seats, clock, server }
     }
 
     /// Ends the server without a word and starts another one on the same folder.

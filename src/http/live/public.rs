@@ -133,7 +133,9 @@ mod tests {
 
     #[test]
     fn the_house_is_what_no_packet_from_the_internet_can_come_from() {
-        for inside in ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.9", "::1", "fd00::1", "::ffff:10.0.0.1"] {
+        for inside in
+            ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.9", "::1", "fd00::1", "::ffff:10.0.0.1"]
+        {
             assert!(is_house(inside.parse().expect("it is an address")), "{inside}");
         }
         for outside in ["203.0.113.9", "172.32.0.1", "2001:db8::1", "::ffff:8.8.8.8"] {

@@ -134,7 +134,8 @@ async fn greet(
     if !(RATE_HZ_MIN..=RATE_HZ_MAX).contains(&rate_hz) {
         return Err(End::Refused(close_code::INVALID, "the rate cannot be recorded"));
     }
-    let microphone: Id = stream.parse().map_err(|_| End::Refused(close_code::INVALID, "stream is no UUID"))?;
+    let microphone: Id =
+        stream.parse().map_err(|_| End::Refused(close_code::INVALID, "stream is no UUID"))?;
     let number = number.unwrap_or_else(|| next_number(room, microphone));
     let stream = match app.live.connect(room, microphone, (number, rate_hz)).await {
         Ok(Connected::Stream(stream)) => stream,
@@ -203,7 +204,11 @@ impl<'a> Microphone<'a> {
         }
     }
 
-    async fn go_on(&mut self, socket: &mut WebSocket, news: &mut watch::Receiver<u64>) -> Result<Infallible, End> {
+    async fn go_on(
+        &mut self,
+        socket: &mut WebSocket,
+        news: &mut watch::Receiver<u64>,
+    ) -> Result<Infallible, End> {
         self.tell_status(socket).await?;
         let (mut syncs, mut pings) = (every(SYNC_EVERY), every(PING_EVERY));
         loop {
@@ -239,9 +244,17 @@ impl<'a> Microphone<'a> {
                     Ok(ClientSays::End { samples }) => {
                         self.said_end = true;
                         let end = samples.max(self.pen.written());
-                        self.app.live.keep_stream(self.stream, Some(end)).await.map_err(|error| trouble(&error))?;
+                        self.app
+                            .live
+                            .keep_stream(self.stream, Some(end))
+                            .await
+                            .map_err(|error| trouble(&error))?;
                         self.acknowledge(socket).await?;
-                        if self.pen.written() < end { self.ask(socket, self.pen.written()).await } else { Ok(()) }
+                        if self.pen.written() < end {
+                            self.ask(socket, self.pen.written()).await
+                        } else {
+                            Ok(())
+                        }
                     }
                     // A second hello says nothing new.
                     Ok(ClientSays::Hello { .. } | ClientSays::Unknown) => Ok(()),
@@ -273,7 +286,8 @@ impl<'a> Microphone<'a> {
             Ok(Taken::Known) => Ok(()),
             Ok(Taken::Missing { from }) => self.ask(socket, from).await,
             Err(end) => {
-                let sentence = "サーバーに録音を書き込めません。録音は端末に残り、書き込めるようになると送られます。";
+                let sentence =
+                    "サーバーに録音を書き込めません。録音は端末に残り、書き込めるようになると送られます。";
                 let state = json!({ "type": "state", "state": "not_stored", "sentence": sentence });
                 send(socket, Message::Text(state.to_string().into())).await?;
                 Err(end)
@@ -324,7 +338,8 @@ impl<'a> Microphone<'a> {
 
     async fn sync(&mut self) -> Result<(), End> {
         let began_at = self.stream.progress().began_at;
-        let was_new = self.acknowledged == self.stream.origin.first_sample && self.pen.written() > self.acknowledged;
+        let was_new =
+            self.acknowledged == self.stream.origin.first_sample && self.pen.written() > self.acknowledged;
         self.pen.sync().await.map_err(|error| trouble(&error))?;
         if was_new && began_at.is_some() {
             // When it began is needed only if there is a second microphone: later corrections are kept at the end.

@@ -17,9 +17,9 @@ use crate::speech::live::{AskId, CaptionEvent, LiveSettings, Output, Trouble};
 use crate::speech::schedule::house::{Admission, BatchLeave, Engine, Next, Refusal, RoomId, Ticket};
 use crate::speech::schedule::{House, Level};
 use crate::speech::{Backend, Language, Recognition as Heard};
+use crate::store::Store;
 use crate::store::live::event::{Event, Line, Phase, Recognition, Tentative};
 use crate::store::live::{Live, Room, Stream};
-use crate::store::Store;
 
 /// How often it is looked for new rooms, seats and words.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -76,7 +76,7 @@ impl Captions {
                 self.looked_at = Some(now);
                 self.look(now, clock);
             }
-            if self.ears.is_empty() {
+            if self.ears.is_empty() || self.tools.is_none() {
                 self.observe(now);
                 self.rest();
                 continue;
@@ -175,7 +175,7 @@ impl Captions {
             Admission::RecordingOnly(Refusal::Full { .. } | Refusal::EngineAway) => return,
         }
         let settings = LiveSettings::of(tools.backend, Language::Ja);
-        match Ear::open(id, (room, stream), Arc::clone(&tools.detector), settings) {
+        match Ear::open((room, stream), Arc::clone(&tools.detector), settings) {
             Ok(mut ear) => {
                 ear.session.set_level(self.house.level());
                 self.names += 1;
@@ -297,7 +297,14 @@ impl Captions {
             CaptionEvent::Tentative(tentative) => {
                 let (start_ms, end_ms) = (offset_ms + tentative.start_ms, offset_ms + tentative.end_ms);
                 let (committed, tail) = (tentative.committed, tentative.tail);
-                ear.room.tell(Event::Tentative(Tentative { line, stream, start_ms, end_ms, committed, tail }));
+                ear.room.tell(Event::Tentative(Tentative {
+                    line,
+                    stream,
+                    start_ms,
+                    end_ms,
+                    committed,
+                    tail,
+                }));
             }
             CaptionEvent::Final(text) if !text.text().is_empty() => {
                 let (start_ms, end_ms) = (offset_ms + text.start_ms, offset_ms + text.end_ms);
@@ -361,7 +368,11 @@ impl Captions {
 
     fn observe(&mut self, now: Mono) {
         if let Some(level) = self.house.observe(now) {
-            tracing::info!(level = word(level), rooms = self.house.rooms(), "what captions leave out has changed");
+            tracing::info!(
+                level = word(level),
+                rooms = self.house.rooms(),
+                "what captions leave out has changed"
+            );
             for ear in self.ears.values_mut() {
                 ear.session.set_level(level);
             }

@@ -7,7 +7,6 @@ use crate::audio::resample::{Resampler, output_len};
 use crate::audio::vad::Silero;
 use crate::clock::Mono;
 use crate::speech::live::{LiveSettings, Session, Start, UtteranceId};
-use crate::speech::schedule::house::RoomId;
 use crate::store::StoreError;
 use crate::store::live::event::Phase;
 use crate::store::live::{Reader, Room, Stream};
@@ -19,7 +18,6 @@ const FRAMES_AT_ONCE: usize = 100;
 
 /// One microphone that is listened to.
 pub(super) struct Ear {
-    pub id: RoomId,
     pub room: Arc<Room>,
     pub stream: Arc<Stream>,
     pub session: Session,
@@ -40,7 +38,6 @@ impl Ear {
     ///
     /// Errors: the journal cannot be read (yet).
     pub fn open(
-        id: RoomId,
         (room, stream): (&Arc<Room>, &Arc<Stream>),
         net: Arc<Silero>,
         settings: LiveSettings,
@@ -64,7 +61,6 @@ impl Ear {
         let sample = output_len(first - stream.origin.first_sample, rate_hz);
         let session = Session::new(net, settings, Start { sample, utterance: 0 });
         Ok(Self {
-            id,
             room: Arc::clone(room),
             stream: Arc::clone(stream),
             session,

@@ -1,8 +1,8 @@
 //! What is shown, corrected and marked while people speak; what of it is kept, and what the minutes get of it.
 
+use super::Live;
 use super::event::{AGENDA, Event, Line, Note};
 use super::room::Room;
-use super::{Live, rows};
 use crate::clock::UnixMs;
 use crate::store::audit::{Actor, Entry};
 use crate::store::dialect::values;
@@ -56,8 +56,10 @@ impl Live {
             let sql = "UPDATE live_lines SET corrected = $3 WHERE live_id = $1 AND line = $2";
             tx.run(sql, values![room.kind.id, line, &text]).await?;
             let detail = serde_json::json!({ "line": line });
-            tx.audit(Entry::done(actor, now, "live.correct", room.kind.id).on(room.kind.meeting).with(detail))
-                .await?;
+            tx.audit(
+                Entry::done(actor, now, "live.correct", room.kind.id).on(room.kind.meeting).with(detail),
+            )
+            .await?;
             tx.commit().await?;
         }
         room.tell(Event::Corrected { line, text });
@@ -81,7 +83,8 @@ impl Live {
         let user = actor.user.unwrap_or(room.kind.user);
         tx.run(sql, values![note.id, room.kind.id, what, note.at_ms, &note.text, user, now]).await?;
         let detail = serde_json::json!({ "what": what, "at_ms": note.at_ms });
-        tx.audit(Entry::done(actor, now, "live.note", room.kind.id).on(room.kind.meeting).with(detail)).await?;
+        tx.audit(Entry::done(actor, now, "live.note", room.kind.id).on(room.kind.meeting).with(detail))
+            .await?;
         tx.commit().await?;
         let event = if what == AGENDA { Event::Agenda(note.clone()) } else { Event::Mark(note.clone()) };
         room.tell(event);
@@ -100,10 +103,5 @@ impl Store {
         let notes = self.live_notes(live).await?;
         let lines = self.live_lines(live).await?;
         Ok(Carried { notes, corrected: lines.into_iter().filter(|line| line.heard.is_some()).collect() })
-    }
-
-    /// Returns the name of the meeting that a live meeting is about.
-    pub async fn meeting_of_live(&self, live: Id) -> Result<Option<Id>, StoreError> {
-        Ok(self.live(live).await?.map(|rows::LiveRow { kind, .. }| kind.meeting))
     }
 }

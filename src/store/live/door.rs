@@ -29,7 +29,13 @@ impl Live {
         let wish = CaptionWish { no_store: true, ..CaptionWish::default() };
         let kind = Kind { id, meeting: id, user, room: String::new(), wish, began_at: now, is_door: true };
         let status = Status::new(Phase::Recording, Recognition::Starting);
-        let room = Room::new(kind, Phase::Recording, None, History::new(1, Vec::new(), Vec::new(), status), u64::MAX);
+        let room = Room::new(
+            kind,
+            Phase::Recording,
+            None,
+            History::new(1, Vec::new(), Vec::new(), status),
+            u64::MAX,
+        );
         let room = Arc::new(room);
         let mut rooms = self.rooms_mut();
         if rooms.values().filter(|room| room.kind.is_door).count() >= DOORS_MAX {

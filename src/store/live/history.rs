@@ -129,7 +129,8 @@ impl History {
 
     /// Returns the number that no sentence had before.
     pub fn next_line(&self) -> u64 {
-        let known = [self.lines.last_key_value().map(|(line, _)| *line), self.tentative.keys().next_back().copied()];
+        let known =
+            [self.lines.last_key_value().map(|(line, _)| *line), self.tentative.keys().next_back().copied()];
         known.into_iter().flatten().max().map_or(1, |line| line + 1)
     }
 
@@ -218,7 +219,8 @@ mod tests {
     #[test]
     fn who_comes_back_gets_what_they_missed_and_nothing_that_was_replaced() {
         let mut history = history();
-        for event in [tentative(1, "あ"), tentative(1, "ある"), finished(1, "ある。"), tentative(2, "い")] {
+        for event in [tentative(1, "あ"), tentative(1, "ある"), finished(1, "ある。"), tentative(2, "い")]
+        {
             history.tell(event);
         }
         let expected = [(3, "final".to_owned()), (4, "tentative".to_owned())];

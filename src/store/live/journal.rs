@@ -83,10 +83,8 @@ impl Journal {
         frame.encode(&mut bytes);
         let (file, path, at, length) =
             (Arc::clone(&self.file), self.path.clone(), self.bytes, bytes.len() as u64);
-        staging::on_disk(move || {
-            file.write_all_at(&bytes, at).map_err(|error| StoreError::io(&path, error))
-        })
-        .await?;
+        staging::on_disk(move || file.write_all_at(&bytes, at).map_err(|error| StoreError::io(&path, error)))
+            .await?;
         self.bytes += length;
         self.end = frame.end();
         Ok(())

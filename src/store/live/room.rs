@@ -219,7 +219,8 @@ impl Room {
             Phase::Paused => streams.iter().for_each(|stream| stream.rest(now)),
             Phase::Ended => streams.iter().for_each(|stream| stream.stop(now)),
         }
-        let recognition = if phase == Phase::Recording { Recognition::Starting } else { Recognition::Resting };
+        let recognition =
+            if phase == Phase::Recording { Recognition::Starting } else { Recognition::Resting };
         self.tell(Event::State(Status::new(phase, recognition)));
     }
 

@@ -166,7 +166,8 @@ impl Store {
 
     /// Returns the marks and headings of a live meeting, by their place.
     pub(super) async fn live_notes(&self, live: Id) -> Result<Vec<Note>, StoreError> {
-        let sql = "SELECT id, kind, at_ms, text FROM live_notes WHERE live_id = $1 ORDER BY at_ms, id LIMIT $2";
+        let sql =
+            "SELECT id, kind, at_ms, text FROM live_notes WHERE live_id = $1 ORDER BY at_ms, id LIMIT $2";
         let rows = self.database.rows(sql, values![live, NOTES_MAX]).await?;
         let note = |row: &Row| {
             Ok(Note { id: row.id(0)?, what: row.text(1)?, at_ms: row.count(2)?, text: row.text(3)? })

@@ -80,7 +80,12 @@ impl Live {
     /// was done.
     ///
     /// Errors: see [`SealError`]; the sound stays in its journals and can be sealed later.
-    pub async fn seal(&self, room: &Arc<Room>, blobs: &Blobs, now: UnixMs) -> Result<Vec<Recorded>, SealError> {
+    pub async fn seal(
+        &self,
+        room: &Arc<Room>,
+        blobs: &Blobs,
+        now: UnixMs,
+    ) -> Result<Vec<Recorded>, SealError> {
         // Nobody writes any more, and nobody adds a microphone meanwhile.
         let _one = self.0.changing.lock().await;
         let mut recorded = Vec::new();
@@ -156,10 +161,13 @@ impl Live {
             };
             let recording = tx.add_recording(&new, now).await?;
             let settings = jobs::Settings::default();
-            let job = NewJob { meeting: Some(meeting), recording, user, settings, priority: Priority::Normal };
+            let job =
+                NewJob { meeting: Some(meeting), recording, user, settings, priority: Priority::Normal };
             let job = tx.enqueue(&job, &actor, now).await?;
-            let detail = serde_json::json!({ "live": room.kind.id, "bytes": new.bytes, "sha256": new.sha256 });
-            tx.audit(Entry::done(&actor, now, "recording.create", recording).on(meeting).with(detail)).await?;
+            let detail =
+                serde_json::json!({ "live": room.kind.id, "bytes": new.bytes, "sha256": new.sha256 });
+            tx.audit(Entry::done(&actor, now, "recording.create", recording).on(meeting).with(detail))
+                .await?;
             recorded =
                 Some(Recorded { meeting: Some(meeting), recording, job: Some(job), sha256: new.sha256 });
         }
@@ -250,7 +258,8 @@ impl Channel {
     fn fill(&mut self, samples: usize) -> Result<(), StoreError> {
         while self.ready.len() < samples {
             if self.silence > 0 {
-                let missing = (samples - self.ready.len()).min(usize::try_from(self.silence).unwrap_or(usize::MAX));
+                let missing =
+                    (samples - self.ready.len()).min(usize::try_from(self.silence).unwrap_or(usize::MAX));
                 self.ready.resize(self.ready.len() + missing, 0);
                 self.silence -= missing as u64;
                 continue;

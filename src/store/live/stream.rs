@@ -91,7 +91,13 @@ impl Stream {
     pub(super) fn new(origin: Origin, path: PathBuf, end: Option<u64>, began_at: Option<UnixMs>) -> Self {
         let start = origin.first_sample;
         let progress = Progress { written: start, durable: start, end, began_at, ..Progress::default() };
-        Self { origin, path, pen: Arc::default(), wish: Mutex::default(), progress: watch::Sender::new(progress) }
+        Self {
+            origin,
+            path,
+            pen: Arc::default(),
+            wish: Mutex::default(),
+            progress: watch::Sender::new(progress),
+        }
     }
 
     /// Returns where its journal is.
@@ -148,6 +154,10 @@ impl Stream {
 
     /// Says that the recording ends now: what was heard until now and is still on its way belongs to it.
     pub(super) fn stop(&self, now: UnixMs) {
+        if self.progress().end.is_some() {
+            // The microphone has said it.
+            return self.rest(now);
+        }
         let samples = self.ms_at(now).saturating_mul(u64::from(self.origin.rate_hz)) / 1_000;
         let end = (self.origin.first_sample + samples).max(self.progress().written);
         self.rest(now);
