@@ -264,8 +264,8 @@ impl Client {
     async fn grow(&mut self, socket: &mut WebSocket, event: &Value, text: &str) -> Result<(), End> {
         let (line, start_ms) = (event["line"].as_u64().unwrap_or(0), event["start_ms"].as_u64().unwrap_or(0));
         let item = item_of(line);
-        if !self.sentences.contains_key(&line) {
-            self.sentences.insert(line, Sentence::default());
+        let is_new = !self.sentences.contains_key(&line);
+        if is_new {
             let started = json!({ "type": "input_audio_buffer.speech_started", "audio_start_ms": start_ms,
                 "item_id": item });
             self.tell(socket, started).await?;

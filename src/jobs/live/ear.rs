@@ -50,7 +50,7 @@ impl Ear {
         let mut waiting = Vec::new();
         let mut first = stream.origin.first_sample;
         while reader.end < begin {
-            let Some(frame) = reader.next()? else { break };
+            let Some(frame) = reader.next_frame()? else { break };
             first = frame.first_sample;
             if frame.end() > begin {
                 push(&mut resampler, &frame.samples, &mut waiting);
@@ -88,7 +88,7 @@ impl Ear {
             if !self.waiting.is_empty() || !self.session.wants_sound() || !self.is_behind() {
                 break;
             }
-            let Some(frame) = self.reader.next()? else { break };
+            let Some(frame) = self.reader.next_frame()? else { break };
             push(&mut self.resampler, &frame.samples, &mut self.waiting);
         }
         self.end_if_over();

@@ -52,7 +52,7 @@ impl Journal {
                 let what = format!("the journal {} is of another microphone", path.display());
                 return Err(StoreError::Damaged { what });
             }
-            while reader.next()?.is_some() {}
+            while reader.next_frame()?.is_some() {}
             let (whole, end) = (reader.bytes, reader.end);
             if whole < bytes {
                 file.set_len(whole).map_err(io)?;
@@ -147,7 +147,7 @@ impl Reader {
     /// Returns the next frame; nothing where whole frames end, and then asks again from there.
     ///
     /// Errors: [`StoreError::Io`].
-    pub fn next(&mut self) -> Result<Option<Frame>, StoreError> {
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, StoreError> {
         let frame = self.try_next().map_err(|error| StoreError::io(&self.path, error))?;
         match &frame {
             Some(frame) => {
@@ -191,6 +191,7 @@ fn filled(file: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<bool> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests damage files, as the world does")]
 mod tests {
     use super::*;
 
@@ -201,7 +202,7 @@ mod tests {
     fn samples_in(path: &Path) -> Vec<i16> {
         let mut reader = Reader::open(path).expect("it is a journal");
         let mut all = Vec::new();
-        while let Some(frame) = reader.next().expect("it can be read") {
+        while let Some(frame) = reader.next_frame().expect("it can be read") {
             all.extend(frame.samples);
         }
         all
@@ -254,12 +255,12 @@ mod tests {
         let path = folder.path().join("journal");
         let mut journal = Journal::open(&path, 16_000, 7).await.expect("there is room");
         let mut reader = Reader::open(&path).expect("it is a journal");
-        assert_eq!(reader.next().expect("it can be read"), None);
+        assert_eq!(reader.next_frame().expect("it can be read"), None);
         for place in 7..40 {
             journal.append(&frame(place, &[place as i16])).await.expect("there is room");
-            let heard = reader.next().expect("it can be read").expect("there is more");
+            let heard = reader.next_frame().expect("it can be read").expect("there is more");
             assert_eq!(heard.samples, [place as i16]);
-            assert_eq!(reader.next().expect("it can be read"), None);
+            assert_eq!(reader.next_frame().expect("it can be read"), None);
         }
     }
 

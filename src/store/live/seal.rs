@@ -277,7 +277,7 @@ impl Channel {
         if self.is_over {
             return Ok(None);
         }
-        self.reader.next().inspect_err(|_| {
+        self.reader.next_frame().inspect_err(|_| {
             tracing::error!(path = %self.path.display(), "a journal cannot be read");
         })
     }

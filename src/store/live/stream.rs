@@ -306,7 +306,7 @@ mod tests {
     fn samples_of(stream: &Stream) -> Vec<i16> {
         let mut reader = stream.read().expect("it is a journal");
         let mut all = Vec::new();
-        while let Some(frame) = reader.next().expect("it can be read") {
+        while let Some(frame) = reader.next_frame().expect("it can be read") {
             all.extend(frame.samples);
         }
         all
