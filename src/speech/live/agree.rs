@@ -32,17 +32,13 @@ impl Agreement {
         &self.tail
     }
 
-    /// Tells whether nothing stands on the screen.
-    pub fn is_empty(&self) -> bool {
-        self.committed.is_empty() && self.tail.is_empty()
-    }
-
     /// Takes a guess at the whole utterance so far; tells whether the screen changes.
     pub fn hear(&mut self, guess: &str) -> bool {
         let shown = (self.committed.len(), std::mem::take(&mut self.tail));
         let guess = Spelled::of(guess);
         let known = Spelled::of(&self.committed);
-        let rest = guess.behind(best_prefix(&known.compared, &guess.compared));
+        let from = best_prefix(&known.compared, &guess.compared);
+        let rest = guess.behind(from);
         let same = self.before.as_ref().map_or(0, |before| {
             before.iter().zip(&rest.compared).take_while(|(before, now)| before == now).count()
         });
