@@ -15,6 +15,7 @@ mod fencing;
 mod formats;
 mod jobs;
 mod licence;
+mod live;
 mod minutes;
 mod native;
 mod office;

@@ -32,11 +32,6 @@ impl Agreement {
         &self.tail
     }
 
-    /// Tells whether nothing stands on the screen.
-    pub fn is_empty(&self) -> bool {
-        self.committed.is_empty() && self.tail.is_empty()
-    }
-
     /// Takes a guess at the whole utterance so far; tells whether the screen changes.
     pub fn hear(&mut self, guess: &str) -> bool {
         let shown = (self.committed.len(), std::mem::take(&mut self.tail));

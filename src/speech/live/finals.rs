@@ -179,7 +179,7 @@ impl Finals {
     }
 
     /// Returns the earliest one that is to be asked now.
-    pub fn to_ask(&mut self, now: Mono) -> Option<&mut Waiting> {
+    pub fn next_to_ask(&mut self, now: Mono) -> Option<&mut Waiting> {
         self.queue.iter_mut().find(|waiting| match waiting.state {
             State::Ask { not_before } => not_before.is_none_or(|at| now >= at),
             State::Asked(_) | State::Settled { .. } => false,

@@ -366,7 +366,7 @@ impl Session {
     /// Asks for the earliest final that is to be asked.
     fn ask_final(&mut self, now: Mono) -> Option<Ask> {
         let id = AskId(self.next_ask);
-        let waiting = self.finals.to_ask(now)?;
+        let waiting = self.finals.next_to_ask(now)?;
         waiting.asked(id);
         let (question, due) = (waiting.question(), waiting.due);
         let (samples, span) = (waiting.window.samples.clone(), waiting.window.span);

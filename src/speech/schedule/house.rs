@@ -14,8 +14,8 @@ use super::cost::Costs;
 use super::ladder::{Ladder, Level};
 use super::{Due, Urgency};
 use crate::clock::Mono;
-use crate::speech::Request;
 use crate::speech::live::{Ask, AskId};
+use crate::speech::{Backend, Request};
 
 /// Guesses a room may owe, engine seconds: a burst of them is fine, a stream is not.
 const CREDIT_S_MAX: f64 = 1.0;
@@ -85,6 +85,20 @@ pub struct Engine {
     pub slots: usize,
     /// It leaves less urgent work on the way when something more urgent comes (our own does, whisper.cpp cannot).
     pub yields: bool,
+}
+
+/// Questions of rooms that our own engine steps together on one thread: more make each of them slower.
+const NATIVE_SLOTS_PER_THREAD: usize = 4;
+
+impl Engine {
+    /// Returns what an engine of this kind can do with so many threads.
+    pub fn of(backend: Backend, threads: u16) -> Self {
+        let threads = usize::from(threads.max(1));
+        match backend {
+            Backend::Native => Self { slots: NATIVE_SLOTS_PER_THREAD * threads, yields: true },
+            Backend::Whisper => Self { slots: threads, yields: false },
+        }
+    }
 }
 
 /// All rooms that share one engine.

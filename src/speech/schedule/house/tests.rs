@@ -184,12 +184,12 @@ impl Day {
     /// Each room ends an utterance every 6 s, and wants guesses as often as the level allows.
     fn speak(&mut self) {
         for room in 1..=3 {
-            if (self.now_ms + room * 2_000) % 6_000 == 0 {
+            if (self.now_ms + room * 2_000).is_multiple_of(6_000) {
                 self.asked += 1;
                 self.house.ask(RoomId(room), ask(self.asked * 2, Urgency::Final, self.now_ms + 1_500));
             }
             let every = self.house.level().partial_every().map(|every| every.as_millis() as u64);
-            if every.is_some_and(|every| self.now_ms % every.next_multiple_of(100) == 0) {
+            if every.is_some_and(|every| self.now_ms.is_multiple_of(every.next_multiple_of(100))) {
                 self.house.ask(RoomId(room), ask(self.asked * 2 + 1, Urgency::Partial, self.now_ms + 800));
             }
         }
