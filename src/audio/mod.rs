@@ -16,6 +16,7 @@ pub mod record;
 pub mod resample;
 pub mod sender;
 pub mod time;
+pub mod timeline;
 pub mod vad;
 pub mod wav;
 
