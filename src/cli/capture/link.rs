@@ -67,7 +67,7 @@ pub struct Link {
 enum Event {
     Progress,
     Time,
-    Opened(Result<Socket, Setback>),
+    Opened(Box<Result<Socket, Setback>>),
     Heard(Option<Result<Message, Error>>),
 }
 
@@ -107,7 +107,7 @@ impl Link {
             over = match self.wait().await {
                 Event::Progress => self.look_at_progress().await?,
                 Event::Time => self.step(Input::Wake).await?,
-                Event::Opened(result) => self.opened(result).await?,
+                Event::Opened(result) => self.opened(*result).await?,
                 Event::Heard(heard) => self.hear(heard).await?,
             };
         }
@@ -124,7 +124,7 @@ impl Link {
             Ok(()) = self.progress.changed() => Event::Progress,
             Some(result) = opening => {
                 let broken = |error: tokio::task::JoinError| Err(Setback::Away(error.into()));
-                Event::Opened(result.unwrap_or_else(broken))
+                Event::Opened(Box::new(result.unwrap_or_else(broken)))
             }
             Some(heard) = heard => Event::Heard(heard),
             () = tokio::time::sleep(wake_in.unwrap_or(Duration::from_secs(3600))) => Event::Time,

@@ -13,10 +13,16 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use gijiroku::audio::frames::{Frame, FrameError};
 use gijiroku::audio::record::{ClientSays, ServerSays};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::support::repository;
 
 /// What one microphone told.
 #[derive(Debug, Clone, Default)]
@@ -295,23 +301,44 @@ pub struct Cable {
 impl Cable {
     /// Lays one.
     pub async fn to(server: SocketAddr) -> Self {
+        Self::lay(server, None).await
+    }
+
+    /// Lays one that begins with TLS, as `localhost`.
+    pub async fn with_tls(server: SocketAddr) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let (certificate, key) =
+            (repository("tests/fixtures/tls/server.pem"), repository("tests/fixtures/tls/server.key"));
+        let chain = vec![CertificateDer::from_pem_file(certificate).expect("it is in the repository")];
+        let key = PrivateKeyDer::from_pem_file(key).expect("it is in the repository");
+        let config = config.expect("ring knows them").with_no_client_auth().with_single_cert(chain, key);
+        Self::lay(server, Some(TlsAcceptor::from(Arc::new(config.expect("they belong together"))))).await
+    }
+
+    async fn lay(server: SocketAddr, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let (whole, state) = watch::channel(true);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                let mut state = state.clone();
+                let (mut state, tls) = (state.clone(), tls.clone());
                 tokio::spawn(async move {
                     if *state.borrow_and_update() {
                         tokio::select! {
                             _ = state.wait_for(|whole| !whole) => {}
-                            _ = join(near, server) => {}
+                            _ = join(near, tls, server) => {}
                         }
                     }
                 });
             }
         });
         Self { address, whole }
+    }
+
+    /// Returns the port of its near end.
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// Returns what a client is told.
@@ -330,8 +357,11 @@ impl Cable {
     }
 }
 
-async fn join(mut near: TcpStream, server: SocketAddr) -> std::io::Result<()> {
+async fn join(near: TcpStream, tls: Option<TlsAcceptor>, server: SocketAddr) -> std::io::Result<()> {
     let mut far = TcpStream::connect(server).await?;
-    tokio::io::copy_bidirectional(&mut near, &mut far).await?;
+    match tls {
+        Some(tls) => tokio::io::copy_bidirectional(&mut tls.accept(near).await?, &mut far).await?,
+        None => tokio::io::copy_bidirectional(&mut { near }, &mut far).await?,
+    };
     Ok(())
 }
