@@ -8,9 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use desk::{Cable, Desk};
+use gijiroku::audio::health::{Advice, Health};
 use pulse::{Pulse, RATE_HZ, until, wav};
 
-use crate::support::{PROGRAM, repository, text};
+use crate::support::{PROGRAM, meeting_sound, repository, text};
 
 /// A running client; killed without a word when it is dropped.
 struct Client {
@@ -374,6 +375,35 @@ async fn days_without_a_server_end_at_the_limit_and_what_is_lost_is_marked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_recorded_while_a_meeting_is_paused() {
+    let (pulse, desk, terminal) = (Pulse::start(), Desk::open().await, Terminal::new());
+    let client = terminal.record(&pulse, &desk.root(), &["--device", "room.monitor"]);
+    desk.until(|books| books.stored(0) > 0).await;
+    let (private, public) = (sound(1.0, 18), sound(1.0, 19));
+    desk.pause(true);
+    let (mut last, mut calm) = (0, 0);
+    // The device gives something twenty times a second: half a second of nothing is the pause.
+    let has_stopped = || {
+        let kept = terminal.kept();
+        calm = if kept == last { calm + 1 } else { 0 };
+        last = kept;
+        calm >= 25
+    };
+    until("it stops", has_stopped).await;
+    pulse.play("room", &wav(&private));
+    let kept = terminal.kept();
+    desk.pause(false);
+    desk.until(|books| books.stored(0) > kept).await;
+    pulse.play("room", &wav(&public));
+    desk.until(|books| holds(books.heard(0), &public)).await;
+    assert_eq!(client.end(), Some(0));
+    desk.look(|books| {
+        assert_eq!(place(books.heard(0), &private), None, "what was said in the pause is nowhere");
+        assert_eq!(books.stream(0).holes.len(), 1, "the place of the pause is marked");
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_meeting_that_is_ended_at_the_server_ends_the_client() {
     let (pulse, desk, terminal) = (Pulse::start(), Desk::open().await, Terminal::new());
     let mut client = terminal.record(&pulse, &desk.root(), &["--device", "room.monitor"]);
@@ -440,6 +470,22 @@ async fn a_server_is_believed_only_by_the_authority_that_was_named() {
     let client = terminal.record(&pulse, &format!("https://localhost:{port}"), &arguments);
     desk.until(|books| books.stored(0) > 0).await;
     assert_eq!(client.end(), Some(0));
+}
+
+#[test]
+fn advice_on_a_real_meeting_follows_its_loudness() {
+    let meeting = meeting_sound(30);
+    let advice = |gain: f32| {
+        let mut health = Health::new(16_000);
+        // A cast saturates, as a converter does.
+        let sound: Vec<i16> = meeting.iter().map(|sample| (sample * gain * 32_768.0) as i16).collect();
+        health.hear(&sound);
+        health.advice()
+    };
+    assert_eq!(advice(0.05), Some(Advice::TooLow));
+    assert_eq!(advice(0.5), Some(Advice::Good));
+    assert_eq!(advice(1.0), Some(Advice::Good));
+    assert_eq!(advice(20.0), Some(Advice::Clipping));
 }
 
 #[test]

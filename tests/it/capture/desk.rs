@@ -51,6 +51,7 @@ pub struct Books {
     /// How often a microphone said who it is.
     pub hellos: usize,
     by_name: HashMap<String, Stream>,
+    paused: bool,
     ended: bool,
 }
 
@@ -160,6 +161,11 @@ impl Desk {
     /// Ends the meeting, as somebody at the console does.
     pub fn end_all(&self) {
         self.shelf.change(|books| books.ended = true);
+    }
+
+    /// Pauses the meeting or goes on with it, as somebody at the console does.
+    pub fn pause(&self, paused: bool) {
+        self.shelf.change(|books| books.paused = paused);
     }
 
     /// Looks into the books.
@@ -279,6 +285,8 @@ fn take(shelf: &Shelf, name: &str, frame: Result<Frame, FrameError>) -> Option<u
 }
 
 async fn sync(shelf: &Shelf, name: &str, socket: &mut WebSocket) -> Option<()> {
+    let state = if shelf.lock().paused { "paused" } else { "recording" };
+    say(socket, ServerSays::State { state: state.into() }).await?;
     let (samples, is_over) = shelf.change(|books| {
         let stream = books.by_name.get_mut(name).expect("it said hello");
         stream.durable = stream.sound.len();
