@@ -306,3 +306,64 @@ impl Channel {
 fn to_s16(sample: f32) -> i16 {
     (sample * 32_768.0).round() as i16
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests look at files, as the world does")]
+mod tests {
+    use super::*;
+    use crate::store::live::stream::Origin;
+
+    const BEGAN: UnixMs = UnixMs::from_ms(1_790_000_000_000);
+
+    /// Makes a microphone that was switched on so long after the first, and heard a second of one sample.
+    async fn heard(folder: &Path, (number, rate_hz): (u32, u32), after_ms: u64, sample: i16) -> Arc<Stream> {
+        let (id, microphone) = (Id::new(), Id::new());
+        let origin = Origin { id, number, microphone, rate_hz, first_sample: 0 };
+        let stream = Arc::new(Stream::new(origin, folder.join(id.to_string()), None, None));
+        let mut pen = stream.take_pen().await.expect("it is free");
+        let samples = vec![sample; rate_hz as usize];
+        let frame = Frame { number: 0, first_sample: 0, hole_before: false, samples };
+        pen.take(frame, BEGAN.plus(Duration::from_millis(after_ms + 1_000))).await.expect("there is room");
+        stream
+    }
+
+    fn written(folder: &Path, streams: &[Arc<Stream>]) -> (u32, Vec<i16>) {
+        let path = folder.join("file.wav");
+        write_file(streams, &path).expect("there is room");
+        let bytes = std::fs::read(&path).expect("it is there");
+        let rate_hz = u32::from_le_bytes([bytes[24], bytes[25], bytes[26], bytes[27]]);
+        (rate_hz, bytes[44..].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect())
+    }
+
+    #[tokio::test]
+    async fn two_microphones_become_two_channels_each_from_its_own_moment_on() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let first = heard(folder.path(), (0, 8_000), 0, 100).await;
+        let second = heard(folder.path(), (1, 8_000), 500, 200).await;
+        let (rate_hz, samples) = written(folder.path(), &[first, second]);
+        assert_eq!((rate_hz, samples.len()), (8_000, 2 * 12_000));
+        let at = |ms: usize| (samples[16 * ms], samples[16 * ms + 1]);
+        assert_eq!(
+            [at(0), at(499), at(500), at(999), at(1_000), at(1_499)],
+            [(100, 0), (100, 0), (100, 200), (100, 200), (0, 200), (0, 200)]
+        );
+    }
+
+    #[tokio::test]
+    async fn microphones_of_two_rates_meet_at_16_khz() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let first = heard(folder.path(), (0, 8_000), 0, 1_000).await;
+        let second = heard(folder.path(), (1, 48_000), 0, 2_000).await;
+        let (rate_hz, samples) = written(folder.path(), &[first, second]);
+        assert_eq!((rate_hz, samples.len()), (16_000, 2 * 16_000));
+        let (left, right) = (samples[16_000], samples[16_001]);
+        assert!((left - 1_000).abs() < 20 && (right - 2_000).abs() < 20, "{left} {right}");
+    }
+
+    #[tokio::test]
+    async fn one_microphone_becomes_the_very_samples_it_sent() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let only = heard(folder.path(), (0, 44_100), 0, -7).await;
+        assert_eq!(written(folder.path(), &[only]), (44_100, vec![-7; 44_100]));
+    }
+}
