@@ -16,7 +16,7 @@ use crate::speech::engine::Health;
 use crate::speech::live::{AskId, CaptionEvent, LiveSettings, Output, Trouble};
 use crate::speech::schedule::house::{Admission, BatchLeave, Engine, Next, Refusal, RoomId, Ticket};
 use crate::speech::schedule::{House, Level};
-use crate::speech::{Backend, Language, Recognition as Heard};
+use crate::speech::{Language, Recognition as Heard};
 use crate::store::Store;
 use crate::store::live::event::{Event, Line, Phase, Recognition, Tentative};
 use crate::store::live::{Live, Room, Stream};
@@ -27,8 +27,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const BREATH: Duration = Duration::from_millis(20);
 /// The pause before a recogniser that does not work is looked at again.
 const TOOLS_PAUSE: Duration = Duration::from_secs(5);
-/// Questions that our own engine steps together on one thread.
-const SLOTS_PER_THREAD: usize = 4;
 
 /// Listens to every room.
 pub(super) struct Captions {
@@ -139,7 +137,7 @@ impl Captions {
         match self.workshop.tools(self.tools.take(), clock) {
             Ok(tools) => {
                 if self.ears.is_empty() {
-                    self.house = House::new(engine(tools.backend, self.workshop.threads));
+                    self.house = House::new(Engine::of(tools.backend, self.workshop.threads));
                 }
                 self.house.engine_works(true);
                 self.tools = Some(tools);
@@ -384,14 +382,6 @@ impl Captions {
 impl Drop for Captions {
     fn drop(&mut self) {
         self.workshop.bench.let_recordings_wait(false);
-    }
-}
-
-fn engine(backend: Backend, threads: u16) -> Engine {
-    let threads = usize::from(threads.max(1));
-    match backend {
-        Backend::Native => Engine { slots: SLOTS_PER_THREAD * threads, yields: true },
-        Backend::Whisper => Engine { slots: threads, yields: false },
     }
 }
 
