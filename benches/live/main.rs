@@ -33,10 +33,15 @@ pub const RATE: usize = 16_000;
 
 /// What every measurement needs.
 pub struct Bench {
+    /// The detector's network.
     pub net: Arc<Silero>,
+    /// The engine that all rooms share.
     pub engine: Handle,
+    /// Which recogniser it runs.
     pub backend: Backend,
+    /// Its threads.
     pub threads: u16,
+    /// The recordings, 16 kHz mono.
     pub sounds: Vec<Vec<f32>>,
 }
 

@@ -84,6 +84,8 @@ pub struct Utterance {
     pub guessed_until: u64,
     /// The final text asked for on suspicion, in the present pause.
     pub guess: Option<Guess>,
+    /// The present pause has been told: whether there is a guess at it or not, there is no second one.
+    pause_told: bool,
     /// Frames of the last [`CUT_WITHIN`].
     recent: VecDeque<Frame>,
     /// Speech that is over.
@@ -115,6 +117,7 @@ impl Utterance {
             partial: None,
             guessed_until: onset,
             guess: None,
+            pause_told: false,
             recent: VecDeque::new(),
             spans: Vec::new(),
             open: Some(onset),
@@ -145,13 +148,15 @@ impl Utterance {
         if self.end - self.start >= LENGTH_MAX {
             return Turn::Cut { at: self.lowest_dip() };
         }
-        match silence {
-            0 if paused => Turn::Resumes,
-            silence if silence >= delays.speculate_ms * SAMPLES_PER_MS && self.guess.is_none() => {
-                Turn::Pauses
-            }
-            _ => Turn::GoesOn,
+        if silence == 0 && paused {
+            self.pause_told = false;
+            return Turn::Resumes;
         }
+        if !self.pause_told && silence >= delays.speculate_ms * SAMPLES_PER_MS {
+            self.pause_told = true;
+            return Turn::Pauses;
+        }
+        Turn::GoesOn
     }
 
     /// Returns the sound of the whole utterance as it is now.
@@ -252,10 +257,6 @@ mod tests {
         let mut turns = Vec::new();
         for (index, probability) in probabilities.enumerate() {
             let turn = utterance.hear(&frame(index as u64, probability), endpoint_ms, &Delays::default());
-            if turn == Turn::Pauses {
-                let sound = utterance.sound();
-                utterance.guess = Some(Guess { ask: AskId(0), sound, answer: None });
-            }
             if turn != Turn::GoesOn {
                 turns.push((index as u64, turn));
             }
