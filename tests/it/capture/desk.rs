@@ -173,8 +173,8 @@ impl Desk {
         work(&self.shelf.lock())
     }
 
-    /// Waits until something stands in the books.
-    pub async fn until(&self, is_so: impl Fn(&Books) -> bool) {
+    /// Waits a while for something to stand in the books; false if it never did.
+    pub async fn soon(&self, within: Duration, is_so: impl Fn(&Books) -> bool) -> bool {
         let waiting = async {
             loop {
                 let news = self.shelf.news.notified();
@@ -185,7 +185,12 @@ impl Desk {
                 tokio::time::timeout(Duration::from_millis(200), news).await.ok();
             }
         };
-        if tokio::time::timeout(Duration::from_secs(90), waiting).await.is_err() {
+        tokio::time::timeout(within, waiting).await.is_ok()
+    }
+
+    /// Waits until something stands in the books.
+    pub async fn until(&self, is_so: impl Fn(&Books) -> bool) {
+        if !self.soon(Duration::from_secs(90), is_so).await {
             let told = self.look(|books| {
                 let streams: Vec<_> = books.by_name.values().collect();
                 let told = |stream: &&Stream| {
