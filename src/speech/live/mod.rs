@@ -34,7 +34,7 @@ use std::time::Duration;
 pub use caption::{Ask, AskId, CaptionEvent, Final, Output, Tentative, Trouble, UtteranceId};
 pub use settings::{Delays, LiveSettings};
 
-use super::detect::{collapse_loops, is_impossible_speed};
+use super::detect::{collapse_loops, is_impossible_speed, is_punctuation};
 use super::schedule::{Due, Level, Urgency};
 use super::vocabulary::Vocabulary;
 use super::window::Window;
@@ -55,6 +55,11 @@ const KEPT: u64 = 16_000;
 const GUESS_AGE_MAX: Duration = Duration::from_secs(2);
 /// Captions behind by less are not worth a word.
 const LAG_TOLD_MIN: Duration = Duration::from_secs(3);
+
+/// Characters at the end of a guess that are not shown while somebody speaks; of a short guess all are shown, so that the
+/// first word is not late.
+const EDGE_CHARS: usize = 2;
+const EDGE_BEYOND: usize = 5;
 
 /// Where a session begins; all zero for a new recording.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -452,7 +457,8 @@ fn show(utterance: &mut Utterance, recognition: &Recognition, end: u64, outbox: 
     let speech: u64 = utterance.speech_in(&sound).iter().map(|span| span.end - span.start).sum();
     let speech_ms = speech / SAMPLES_PER_MS;
     let is_doubtful = collapse_loops(&text).is_some() || is_impossible_speed(&text, speech_ms);
-    if is_doubtful || !utterance.agreement.hear(text.trim()) {
+    let shown = if utterance.is_spoken_now() { without_edge(&text) } else { text.trim().to_owned() };
+    if is_doubtful || !utterance.agreement.hear(&shown) {
         return;
     }
     let span = utterance.place.span(&sound);
@@ -464,6 +470,15 @@ fn show(utterance: &mut Utterance, recognition: &Recognition, end: u64, outbox: 
         committed: utterance.agreement.committed().to_owned(),
         tail: utterance.agreement.tail().to_owned(),
     })));
+}
+
+/// Leaves out what the next guess is likely to take back: a full stop in the middle of speech, and the last characters,
+/// which the model wrote from half of their sound.
+fn without_edge(text: &str) -> String {
+    let spoken = text.trim().trim_end_matches(is_punctuation);
+    let count = spoken.chars().count();
+    let shown = if count > EDGE_BEYOND { count - EDGE_CHARS } else { count };
+    spoken.chars().take(shown).collect()
 }
 
 #[cfg(test)]

@@ -81,9 +81,11 @@ impl Default for Delays {
     fn default() -> Self {
         Self {
             first_partial_ms: 600,
-            endpoint_ms: 500,
-            endpoint_sentence_ms: 300,
-            endpoint_open_ms: 800,
+            // Own bench, base, sample meeting: 500, 300 and 800 ms cut it into 76 utterances at a CER of 9.0 %, 700, 550
+            // and 900 ms into 47 at 8.3 %: the model needs the context more than people need a fifth of a second.
+            endpoint_ms: 700,
+            endpoint_sentence_ms: 500,
+            endpoint_open_ms: 900,
             speculate_ms: 200,
             final_due_ms: 1_500,
         }

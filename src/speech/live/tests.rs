@@ -164,13 +164,13 @@ fn what_was_said_is_told_once_and_in_order() {
 }
 
 #[test]
-fn a_sentence_is_final_half_a_second_after_its_end_and_shown_within_a_second_of_its_onset() {
+fn a_sentence_is_final_within_a_second_of_its_end_and_shown_within_a_second_of_its_onset() {
     let (sound, _) = speak(&[(30, 3_000)]);
     let play = Play::new(at_once).run(&sound, frames());
     let shown_ms = play.told.first().map_or(0, |(at, _)| *at);
     assert!(shown_ms < 500 + 1_000, "{shown_ms}");
     let final_ms = play.told.last().map_or(0, |(at, _)| *at);
-    assert!((3_500 + 300..3_500 + 600).contains(&final_ms), "{final_ms}");
+    assert!((3_500 + 400..3_500 + 850).contains(&final_ms), "{final_ms}");
 }
 
 #[test]
