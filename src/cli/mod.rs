@@ -18,6 +18,7 @@ pub mod openapi;
 pub mod progress;
 pub mod report;
 pub mod serve;
+pub mod speakers;
 pub mod transcribe;
 pub mod user;
 
@@ -43,6 +44,8 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// Turn a recording into timed text
     Transcribe(Box<transcribe::Args>),
+    /// Tell who spoke when in a recording, without its words
+    Speakers(speakers::Args),
     /// List, import, verify and measure models
     Model(model::Args),
     /// Compare a transcript with the truth
@@ -81,6 +84,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Backup(args) => backup::run(args),
         Command::Restore(args) => backup::run_restore(args),
         Command::Transcribe(args) => transcribe::run(*args),
+        Command::Speakers(args) => speakers::run(&args),
         Command::Model(args) => model::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::User(args) => user::run(&args),

@@ -11,7 +11,9 @@ use super::{EXIT_FAILURE, EXIT_GAPS, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_MODEL, f
 use crate::audio::reader::MonoReader;
 use crate::audio::vad::{Silero, Vad, VadSettings};
 use crate::clock::Mono;
+use crate::jobs::speakers::{self, Ear};
 use crate::jobs::transcribe::{Job, TranscribeError, transcribe};
+use crate::speech::diarize::Wanted;
 use crate::speech::engine::{EngineSettings, Handle, Patience};
 use crate::speech::longform::{LongForm, LongFormSettings, Outcome, Preset};
 use crate::speech::model::{ggml, tokenizer::Tokenizer};
@@ -44,6 +46,9 @@ pub struct Args {
     /// Which recogniser; the faster one for this processor and model if absent
     #[arg(long, value_enum)]
     engine: Option<Engine>,
+    /// Tell speakers apart: auto, off, channels (one microphone a person), or how many there are, 1 to 20
+    #[arg(long, value_name = "auto|N|off|channels", default_value_t = Wanted::Auto)]
+    speakers: Wanted,
     /// What to write
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
@@ -137,6 +142,8 @@ fn transcribed(args: &Args) -> Result<Transcript, Refusal> {
     let whisper = store.resolve(&args.model).map_err(bad_model)?;
     let detector = store.read_vad(VAD_MODEL).map_err(bad_model)?;
     let detector = Arc::new(Silero::from_safetensors(&detector).map_err(bad_model)?);
+    let voice = if args.speakers == Wanted::Off { None } else { speakers::voice(&store) };
+    let ear = Ear::of(args.speakers, voice, &detector);
     let reader = recording(args)?;
     let (vocabulary, prompt) = words(args, &whisper)?;
     let (mut checkpoint, done) = checkpoint(args, &whisper)?;
@@ -149,6 +156,7 @@ fn transcribed(args: &Args) -> Result<Transcript, Refusal> {
         reader,
         vad: Vad::new(detector, VadSettings { pad_ms: 0, ..VadSettings::default() }),
         long_form: LongForm::new(settings, done),
+        ear,
         engine: &mut engine,
         vocabulary: &vocabulary,
         model: whisper.id.clone(),
@@ -159,7 +167,7 @@ fn transcribed(args: &Args) -> Result<Transcript, Refusal> {
     };
     let result = transcribe(job, &mut keep, &mut |progress| teller.tell(progress));
     teller.end();
-    result.map_err(|error| match &error {
+    result.map(|done| done.transcript).map_err(|error| match &error {
         // The engine refuses a file that is not the one imported; here it is said what to do about it.
         TranscribeError::Engine(_) => match store.verify_known(&whisper.id) {
             Err(damaged @ ModelStoreError::Damaged { .. }) => bad_model(damaged),

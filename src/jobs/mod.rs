@@ -8,6 +8,7 @@ pub mod licence;
 pub mod nightly;
 pub mod recognise;
 pub mod seat;
+pub mod speakers;
 pub mod sweep;
 pub mod tick_seats;
 pub mod transcribe;

@@ -5,19 +5,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::transcribe::{self, Progress, TranscribeError, transcribe};
+use super::speakers::{self, Ear};
+use super::transcribe::{Job, Progress, TranscribeError, Transcribed, transcribe};
 use crate::audio::MediaTime;
 use crate::audio::decode::DecodeError;
 use crate::audio::reader::MonoReader;
 use crate::audio::vad::{Silero, Vad, VadSettings};
 use crate::clock::Mono;
 use crate::speech::Backend;
+use crate::speech::diarize::Diarization;
 use crate::speech::engine::{EngineSettings, Handle, Health, Patience};
 use crate::speech::longform::{LongForm, LongFormSettings, Outcome};
 use crate::speech::model::ggml;
 use crate::speech::model::tokenizer::Tokenizer;
 use crate::speech::transcript::Transcript;
 use crate::speech::vocabulary::Vocabulary;
+use crate::speech::voice::Voice;
 use crate::store::StoreError;
 use crate::store::jobs::{self, Failure, Hindrance, Reached};
 use crate::store::models::{Located, ModelStore, ModelStoreError};
@@ -54,6 +57,8 @@ pub struct Tools {
     model: Located,
     backend: Backend,
     detector: Arc<Silero>,
+    /// Tells voices apart; none if its weights are not here.
+    voice: Option<Arc<Voice>>,
     /// Turns words into the model's tokens; made when a job first has words.
     tokenizer: Option<Tokenizer>,
     engine: Handle,
@@ -143,6 +148,8 @@ pub struct Task<'a> {
 pub struct Heard {
     /// What was heard.
     pub transcript: Transcript,
+    /// Who spoke when, and with which voice.
+    pub speakers: Diarization,
     /// Sound recognised in a second of this run, milliseconds; none if the run was too short to tell.
     pub speed_ms: Option<u64>,
 }
@@ -169,10 +176,11 @@ pub fn recognise(
     let long_form = LongFormSettings::of(task.settings.preset, now.backend, task.settings.language, prompt);
     let mut health = now.engine.health();
     (task.moved)(&health);
-    let job = transcribe::Job {
+    let job = Job {
         reader,
         vad: Vad::new(Arc::clone(&now.detector), VadSettings { pad_ms: 0, ..VadSettings::default() }),
         long_form: LongForm::new(long_form, kept),
+        ear: Ear::of(task.settings.speakers, now.voice.clone(), &now.detector),
         engine: &mut now.engine,
         vocabulary: &vocabulary,
         model: now.model.id.clone(),
@@ -186,7 +194,7 @@ pub fn recognise(
     };
     let since = clock();
     let result = transcribe(job, &mut keep, &mut |progress| task.signals.tell(progress));
-    let transcript = result.map_err(|error| {
+    let Transcribed { transcript, speakers } = result.map_err(|error| {
         (task.moved)(&now.engine.health());
         setback(&error)
     })?;
@@ -196,7 +204,7 @@ pub fn recognise(
     if now.engine.unanswered() == 0 {
         *tools = Some(now);
     }
-    Ok(Heard { transcript, speed_ms })
+    Ok(Heard { transcript, speakers, speed_ms })
 }
 
 fn speed(heard_ms: u64, took: Duration) -> Option<u64> {
@@ -238,7 +246,8 @@ impl Workshop {
             patience: self.patience,
         };
         let engine = Handle::start(settings, clock);
-        Ok(Tools { model, backend, detector: Arc::new(detector), tokenizer: None, engine })
+        let voice = speakers::voice(&store);
+        Ok(Tools { model, backend, detector: Arc::new(detector), voice, tokenizer: None, engine })
     }
 }
 

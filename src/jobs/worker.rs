@@ -282,7 +282,7 @@ impl Node {
     }
 
     async fn finish(&self, job: &Job, lease: Lease, heard: Heard) -> Result<Hold, StoreError> {
-        let Heard { transcript, speed_ms } = heard;
+        let Heard { transcript, speakers: _, speed_ms } = heard;
         let draft = self.draft(job, &transcript).await?;
         let finished = Finished { transcript: &transcript, draft: &draft, speed_ms };
         let Some(kept) = self.store.finish_job(lease, finished, UnixMs::now()).await? else {

@@ -270,7 +270,8 @@ mod tests {
     use crate::speech::transcript::Word;
 
     fn segment(start_ms: u64, end_ms: u64, text: &str) -> Segment {
-        Segment { start_ms, end_ms, text: text.into(), confidence: 1.0, flags: Vec::new(), words: Vec::new() }
+        let (text, words) = (text.into(), Vec::new());
+        Segment { start_ms, end_ms, text, confidence: 1.0, speaker: None, flags: Vec::new(), words }
     }
 
     fn transcript(segments: Vec<Segment>) -> Transcript {

@@ -13,6 +13,7 @@ fn segment(words: Vec<Word>) -> Segment {
         end_ms: words.iter().map(|word| word.end_ms).max().unwrap_or(0),
         text: words.iter().map(|word| word.text.as_str()).collect(),
         confidence: 0.25,
+        speaker: None,
         flags: Vec::new(),
         words,
     }

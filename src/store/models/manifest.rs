@@ -12,6 +12,8 @@ pub enum Kind {
     Whisper,
     /// Finds speech; a safetensors file.
     Vad,
+    /// Tells voices apart; a safetensors file.
+    Speaker,
 }
 
 /// The list that ships with the program.
@@ -62,6 +64,8 @@ pub struct Source {
     pub container: Option<SourceFile>,
     /// The container's `tokenizer.json`.
     pub tokenizer: Option<SourceFile>,
+    /// The checkpoint of torch, if that is what is imported.
+    pub checkpoint: Option<SourceFile>,
     /// The published packages that hold these files.
     #[serde(rename = "package")]
     pub packages: Vec<Package>,
@@ -159,6 +163,7 @@ mod tests {
             let source = manifest.source(entry).expect("each model names its source");
             assert_eq!(entry.precision.is_some(), source.container.is_some(), "{}", entry.id);
             assert_eq!(source.container.is_some(), source.tokenizer.is_some(), "{}", entry.id);
+            assert_eq!(entry.kind == Kind::Speaker, source.checkpoint.is_some(), "{}", entry.id);
             assert!(!source.packages.is_empty() && !entry.licence.is_empty(), "{}", entry.id);
         }
     }
@@ -181,12 +186,14 @@ mod tests {
             assert!(script.contains(&line), "{line}");
             assert!(package.takes.iter().all(|path| script.contains(path.as_str())), "{}", package.name);
         }
-        let files =
-            manifest.sources.iter().flat_map(|source| source.container.iter().chain(&source.tokenizer));
+        let files_of = |source: &Source| {
+            [&source.container, &source.tokenizer, &source.checkpoint].map(Clone::clone).into_iter().flatten()
+        };
+        let files = manifest.sources.iter().flat_map(files_of);
         for file in files {
             assert!(script.contains(&file.sha256) && script.contains(&file.file), "{}", file.file);
         }
-        for id in ["base", "silero-v6"] {
+        for id in ["base", "silero-v6", "ge2e"] {
             let entry = manifest.model(id).expect("a shipped model");
             assert!(script.contains(&entry.sha256) && script.contains(&entry.file), "{id}");
         }
