@@ -10,7 +10,7 @@ use super::{EXIT_FAILURE, EXIT_INPUT, EXIT_MODEL, files};
 use crate::audio::MediaSpan;
 use crate::audio::reader::MonoReader;
 use crate::audio::vad::{Silero, Vad, VadSettings};
-use crate::jobs::speakers::{self, Ear};
+use crate::jobs::speakers::{Ear, Encoders, SPEAKER_MODEL};
 use crate::speech::diarize::{Diarization, Wanted};
 use crate::speech::score::turns::{NamedTurn, SpeakerTime, compare, from_rttm, to_rttm};
 use crate::speech::voice::{Embedding, Voice};
@@ -46,7 +46,7 @@ pub struct Args {
 /// Errors: a file cannot be read.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let store = ModelStore::open(&files::weights_folder(args.models.as_deref()))?;
-    let weights = match (store.read_vad(VAD_MODEL), store.read_speaker(speakers::SPEAKER_MODEL)) {
+    let weights = match (store.read_vad(VAD_MODEL), store.read_speaker(SPEAKER_MODEL)) {
         (Ok(detector), Ok(voice)) => (detector, voice),
         (Err(error), _) | (_, Err(error)) => {
             eprintln!("gijiroku: {error}");
@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let detector = Arc::new(Silero::from_safetensors(&weights.0)?);
-    let voice = Arc::new(Voice::load(&weights.1)?);
+    let voice = Voice::load(&weights.1)?;
     let file = files::open(&args.input)?;
     let reader = match MonoReader::open(Box::new(file)) {
         Ok(reader) => reader,
@@ -63,7 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(EXIT_INPUT));
         }
     };
-    let ear = Ear::of(args.speakers, Some(Arc::clone(&voice)), &detector);
+    let ear = Ear::of(args.speakers, &Encoders::of(&store), &detector);
     let known = turns_of(args.known.as_ref())?;
     let Some((found, people)) = heard(reader, detector, ear, &voice, &known)? else {
         eprintln!("gijiroku: 話者を区別できませんでした");

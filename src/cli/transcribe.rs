@@ -11,7 +11,7 @@ use super::{EXIT_FAILURE, EXIT_GAPS, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_MODEL, f
 use crate::audio::reader::MonoReader;
 use crate::audio::vad::{Silero, Vad, VadSettings};
 use crate::clock::Mono;
-use crate::jobs::speakers::{self, Ear};
+use crate::jobs::speakers::{Ear, Encoders};
 use crate::jobs::transcribe::{Job, TranscribeError, transcribe};
 use crate::speech::diarize::Wanted;
 use crate::speech::engine::{EngineSettings, Handle, Patience};
@@ -142,8 +142,9 @@ fn transcribed(args: &Args) -> Result<Transcript, Refusal> {
     let whisper = store.resolve(&args.model).map_err(bad_model)?;
     let detector = store.read_vad(VAD_MODEL).map_err(bad_model)?;
     let detector = Arc::new(Silero::from_safetensors(&detector).map_err(bad_model)?);
-    let voice = if args.speakers == Wanted::Off { None } else { speakers::voice(&store) };
-    let ear = Ear::of(args.speakers, voice, &detector);
+    let is_off = args.speakers == Wanted::Off;
+    let encoders = if is_off { Encoders::default() } else { Encoders::of(&store) };
+    let ear = Ear::of(args.speakers, &encoders, &detector);
     let reader = recording(args)?;
     let (vocabulary, prompt) = words(args, &whisper)?;
     let (mut checkpoint, done) = checkpoint(args, &whisper)?;

@@ -57,6 +57,9 @@ pub struct RecognitionInput {
     /// `auto`, `off`, `channels` (one microphone a person) or how many speakers there are, `1` to `20`; auto if absent
     #[schema(value_type = Option<String>)]
     speakers: Option<Wanted>,
+    /// Whether the words stay and only the speakers are told apart again; the offers then hold what would change
+    #[serde(default)]
+    only_speakers: bool,
 }
 
 /// A recognition as it stands.
@@ -178,6 +181,7 @@ pub async fn recognise(
             preset: input.preset.unwrap_or(usual.preset),
             language: input.language.unwrap_or(usual.language),
             speakers: input.speakers.unwrap_or(usual.speakers),
+            only_speakers: input.only_speakers,
         },
         priority: Priority::Normal,
     };

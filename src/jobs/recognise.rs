@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::speakers::{self, Ear};
+use super::speakers::{Ear, Encoders};
 use super::transcribe::{Job, Progress, TranscribeError, Transcribed, transcribe};
 use crate::audio::MediaTime;
 use crate::audio::decode::DecodeError;
@@ -20,7 +20,6 @@ use crate::speech::model::ggml;
 use crate::speech::model::tokenizer::Tokenizer;
 use crate::speech::transcript::Transcript;
 use crate::speech::vocabulary::Vocabulary;
-use crate::speech::voice::Voice;
 use crate::store::StoreError;
 use crate::store::jobs::{self, Failure, Hindrance, Reached};
 use crate::store::models::{Located, ModelStore, ModelStoreError};
@@ -57,8 +56,8 @@ pub struct Tools {
     model: Located,
     backend: Backend,
     detector: Arc<Silero>,
-    /// Tells voices apart; none if its weights are not here.
-    voice: Option<Arc<Voice>>,
+    /// What voices are told apart with.
+    encoders: Encoders,
     /// Turns words into the model's tokens; made when a job first has words.
     tokenizer: Option<Tokenizer>,
     engine: Handle,
@@ -133,6 +132,8 @@ pub struct Task<'a> {
     pub settings: jobs::Settings,
     /// The office's words for this meeting, as [`Vocabulary::parse`] reads them.
     pub words: &'a str,
+    /// The transcript whose words stay, if only the speakers are asked for.
+    pub basis: Option<&'a Transcript>,
     /// What is kept so far, by the question it answers.
     pub kept: &'a dyn Fn(&Question) -> Result<Vec<Outcome>, StoreError>,
     /// Keeps a window.
@@ -167,6 +168,9 @@ pub fn recognise(
     let file = recordings::open_audio(task.audio).map_err(|error| setback_of_store(&error))?;
     let reader = MonoReader::open(Box::new(file)).map_err(|error| setback_of_decoding(&error))?;
     let reader = reader.limited(workshop.longest);
+    if let Some(basis) = task.basis {
+        return tell_speakers(workshop, task, reader, basis.clone());
+    }
     let mut now = workshop.tools(tools.take(), clock)?;
     let question =
         Question { model_sha256: now.model.sha256.clone(), product: env!("CARGO_PKG_VERSION").to_owned() };
@@ -180,7 +184,7 @@ pub fn recognise(
         reader,
         vad: Vad::new(Arc::clone(&now.detector), VadSettings { pad_ms: 0, ..VadSettings::default() }),
         long_form: LongForm::new(long_form, kept),
-        ear: Ear::of(task.settings.speakers, now.voice.clone(), &now.detector),
+        ear: Ear::of(task.settings.speakers, &now.encoders, &now.detector),
         engine: &mut now.engine,
         vocabulary: &vocabulary,
         model: now.model.id.clone(),
@@ -207,6 +211,43 @@ pub fn recognise(
     Ok(Heard { transcript, speakers, speed_ms })
 }
 
+/// Tells the speakers of a recording apart again; the words of its transcript stay.
+fn tell_speakers(
+    workshop: &Workshop,
+    task: &Task<'_>,
+    mut reader: MonoReader,
+    mut transcript: Transcript,
+) -> Result<Heard, Setback> {
+    let store = ModelStore::open(&workshop.models).map_err(|error| no_model(&error))?;
+    let detector = detector(&store)?;
+    let mut ear = Ear::of(task.settings.speakers, &Encoders::of(&store), &detector);
+    let mut vad = Vad::new(detector, VadSettings::default());
+    let (expected, mut samples, mut at, mut more) = (reader.expected(), Vec::new(), 0, true);
+    while more {
+        if task.signals.stop.load(Ordering::Relaxed) {
+            return Err(Setback::Stopped);
+        }
+        samples.clear();
+        let read = reader.read_beside(&mut samples, &mut |block| ear.hear_block(block));
+        more = read.map_err(|error| setback_of_decoding(&error))?;
+        ear.hear(&samples, &vad.push(&samples).probabilities);
+        at += samples.len() as u64;
+        task.signals.tell(Progress { settled: MediaTime::from_sample(at), expected });
+    }
+    let speakers = ear.finish(&vad.finish().probabilities, &mut transcript);
+    Ok(Heard { transcript, speakers, speed_ms: None })
+}
+
+fn detector(store: &ModelStore) -> Result<Arc<Silero>, Setback> {
+    let weights = store.read_vad(VAD_MODEL).map_err(|error| no_model(&error))?;
+    let detector = Silero::from_safetensors(&weights).map_err(|error| {
+        let error: &dyn std::error::Error = &error;
+        tracing::error!(error, "the speech detector cannot be used");
+        Setback::Hindered(Hindrance::ModelMissing)
+    })?;
+    Ok(Arc::new(detector))
+}
+
 fn speed(heard_ms: u64, took: Duration) -> Option<u64> {
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
     (heard_ms >= SPEED_MS_MIN).then(|| heard_ms.saturating_mul(1000) / took_ms)
@@ -223,12 +264,7 @@ impl Workshop {
         if let Some(tools) = before.filter(fits) {
             return Ok(tools);
         }
-        let weights = store.read_vad(VAD_MODEL).map_err(|error| no_model(&error))?;
-        let detector = Silero::from_safetensors(&weights).map_err(|error| {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(error, "the speech detector cannot be used");
-            Setback::Hindered(Hindrance::ModelMissing)
-        })?;
+        let detector = detector(&store)?;
         let backend = match self.backend {
             Some(backend) => backend,
             None => {
@@ -246,8 +282,8 @@ impl Workshop {
             patience: self.patience,
         };
         let engine = Handle::start(settings, clock);
-        let voice = speakers::voice(&store);
-        Ok(Tools { model, backend, detector: Arc::new(detector), voice, tokenizer: None, engine })
+        let encoders = Encoders::of(&store);
+        Ok(Tools { model, backend, detector, encoders, tokenizer: None, engine })
     }
 }
 

@@ -10,6 +10,11 @@ use crate::audio::vad::Silero;
 use crate::speech::diarize::{
     Channels, Diarization, Listener, Settings, Speakers, Turn, Wanted, attribute, diarize,
 };
+#[cfg(feature = "diarize-pack")]
+use crate::speech::diarize::{
+    pack::{self, Pack},
+    voices_of,
+};
 use crate::speech::transcript::{AudioNote, Transcript};
 use crate::speech::voice::Voice;
 use crate::store::models::ModelStore;
@@ -20,8 +25,26 @@ pub const SPEAKER_MODEL: &str = "ge2e";
 /// Said when speakers could not be told apart although that was wanted.
 const NOTE: &str = "話者を区別できませんでした。文字はすべて残っています。";
 
-/// Reads the speaker encoder; its absence costs the speakers, not the text.
-pub fn voice(store: &ModelStore) -> Option<Arc<Voice>> {
+/// What voices are told apart with; its absence costs the speakers, not the text.
+#[derive(Debug, Clone, Default)]
+pub struct Encoders {
+    voice: Option<Arc<Voice>>,
+    #[cfg(feature = "diarize-pack")]
+    pack: Option<std::path::PathBuf>,
+}
+
+impl Encoders {
+    /// Reads what is there.
+    pub fn of(store: &ModelStore) -> Self {
+        Self {
+            voice: voice(store),
+            #[cfg(feature = "diarize-pack")]
+            pack: store.speaker_pack(),
+        }
+    }
+}
+
+fn voice(store: &ModelStore) -> Option<Arc<Voice>> {
     let read = store.read_speaker(SPEAKER_MODEL).inspect_err(|error| {
         let error: &dyn std::error::Error = error;
         tracing::warn!(error, "speakers cannot be told apart: the speaker encoder is not here");
@@ -48,12 +71,23 @@ enum Kind {
     Voices(Box<Listener>),
     /// By the microphone: one a person.
     Channels(Box<Channels>),
+    /// By the pack; the listener knows the voices, and tells speakers of a recording too long for the pack.
+    #[cfg(feature = "diarize-pack")]
+    Pack {
+        /// The pack.
+        pack: Box<Pack>,
+        /// The built-in way.
+        listener: Box<Listener>,
+        /// The whole recording, as long as it fits.
+        samples: Vec<f32>,
+    },
 }
 
 impl Ear {
     /// Listens as is wished; without the encoder's weights a note will say that it could not.
-    pub fn of(wanted: Wanted, voice: Option<Arc<Voice>>, detector: &Arc<Silero>) -> Self {
-        let voices = || voice.map_or(Kind::Failed, |voice| Kind::Voices(Box::new(Listener::new(voice))));
+    pub fn of(wanted: Wanted, encoders: &Encoders, detector: &Arc<Silero>) -> Self {
+        let listener = encoders.voice.clone().map(|voice| Box::new(Listener::new(voice)));
+        let voices = || listener.map_or(Kind::Failed, Kind::Voices);
         let (kind, speakers) = match wanted {
             Wanted::Off => (Kind::Off, Speakers::Auto),
             Wanted::Auto => (voices(), Speakers::Auto),
@@ -62,7 +96,32 @@ impl Ear {
                 (Kind::Channels(Box::new(Channels::new(Arc::clone(detector)))), Speakers::Auto)
             }
         };
-        Self { kind, settings: Settings { speakers } }
+        Self { kind, settings: Settings { speakers } }.with_pack(encoders)
+    }
+
+    /// Without the feature there is no pack.
+    #[cfg(not(feature = "diarize-pack"))]
+    fn with_pack(self, _: &Encoders) -> Self {
+        self
+    }
+
+    /// Takes the pack for the built-in way, where it is there and nobody counted the speakers: it counts itself.
+    #[cfg(feature = "diarize-pack")]
+    fn with_pack(self, encoders: &Encoders) -> Self {
+        let Some(folder) = encoders.pack.as_ref().filter(|_| self.settings.speakers == Speakers::Auto) else {
+            return self;
+        };
+        let loaded = Pack::load(folder).inspect_err(|error| {
+            let error: &dyn std::error::Error = error;
+            tracing::error!(error, "the speaker pack cannot be used; the built-in way takes its place");
+        });
+        match (self.kind, loaded) {
+            (Kind::Voices(listener), Ok(pack)) => {
+                let kind = Kind::Pack { pack: Box::new(pack), listener, samples: Vec::new() };
+                Self { kind, ..self }
+            }
+            (kind, _) => Self { kind, ..self },
+        }
     }
 
     /// Hears what was decoded, before its channels are mixed.
@@ -76,9 +135,14 @@ impl Ear {
 
     /// Hears the next stretch, mixed and at 16 kHz, with the detector's probabilities.
     pub fn hear(&mut self, samples: &[f32], probabilities: &[f32]) {
-        self.guarded(|kind| {
-            if let Kind::Voices(listener) = kind {
+        self.guarded(|kind| match kind {
+            Kind::Off | Kind::Failed | Kind::Channels(_) => {}
+            Kind::Voices(listener) => listener.push(samples, probabilities),
+            #[cfg(feature = "diarize-pack")]
+            Kind::Pack { listener, samples: kept, .. } => {
                 listener.push(samples, probabilities);
+                let room = (pack::SAMPLES_MAX + 1).saturating_sub(kept.len());
+                kept.extend_from_slice(&samples[..samples.len().min(room)]);
             }
         });
     }
@@ -92,6 +156,15 @@ impl Ear {
             Kind::Voices(listener) => Some(diarize(&listener.finish(probabilities), &settings)),
             Kind::Channels(channels) => {
                 Some(Diarization { turns: channels.finish(), ..Diarization::default() })
+            }
+            #[cfg(feature = "diarize-pack")]
+            Kind::Pack { mut pack, listener, samples } => {
+                let voices = listener.finish(probabilities);
+                let told = (samples.len() <= pack::SAMPLES_MAX).then(|| pack.turns(&samples));
+                Some(match told {
+                    Some(Ok(turns)) => voices_of(&voices, turns),
+                    Some(Err(_)) | None => diarize(&voices, &settings),
+                })
             }
         }));
         told.ok().flatten()
@@ -132,4 +205,52 @@ fn attributed(mut transcript: Transcript, turns: &[Turn]) -> Option<Transcript> 
     }))
     .ok()
     .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::speech::transcript::Segment;
+
+    fn ear(kind: Kind) -> Ear {
+        Ear { kind, settings: Settings::default() }
+    }
+
+    fn transcript() -> Transcript {
+        let segment = Segment {
+            start_ms: 0,
+            end_ms: 900,
+            text: "始めます。".into(),
+            confidence: 0.5,
+            speaker: None,
+            flags: Vec::new(),
+            words: Vec::new(),
+        };
+        Transcript { segments: vec![segment], duration_ms: 1_000, ..Transcript::default() }
+    }
+
+    #[test]
+    fn without_the_encoder_the_text_is_whole_and_a_note_says_so() {
+        let mut heard = transcript();
+        assert_eq!(ear(Kind::Failed).finish(&[], &mut heard), Diarization::default());
+        assert_eq!(heard.segments, transcript().segments);
+        assert_eq!(heard.audio.map(|audio| audio.note), Some(NOTE.to_owned()));
+    }
+
+    #[test]
+    fn a_defect_while_listening_costs_the_speakers_and_not_the_text() {
+        let mut broken = ear(Kind::Off);
+        broken.guarded(|_| panic!("a defect"));
+        let mut heard = transcript();
+        broken.finish(&[], &mut heard);
+        assert_eq!(heard.segments, transcript().segments);
+        assert_eq!(heard.audio.map(|audio| audio.note), Some(NOTE.to_owned()));
+    }
+
+    #[test]
+    fn who_wants_no_speakers_gets_the_text_as_it_is() {
+        let mut heard = transcript();
+        ear(Kind::Off).finish(&[], &mut heard);
+        assert_eq!(heard, transcript());
+    }
 }

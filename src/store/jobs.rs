@@ -180,11 +180,19 @@ pub struct Settings {
     /// Whether speakers are told apart, and how; jobs of earlier versions were not asked.
     #[serde(default)]
     pub speakers: Wanted,
+    /// Whether nothing but the speakers is asked for: the newest transcript keeps its words.
+    #[serde(default)]
+    pub only_speakers: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { preset: Preset::Accurate, language: Language::Ja, speakers: Wanted::Auto }
+        Self {
+            preset: Preset::Accurate,
+            language: Language::Ja,
+            speakers: Wanted::Auto,
+            only_speakers: false,
+        }
     }
 }
 

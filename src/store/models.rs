@@ -6,6 +6,7 @@
 mod disk;
 mod error;
 mod manifest;
+mod pack;
 mod speaker;
 #[cfg(test)]
 mod tests;
@@ -382,8 +383,21 @@ impl ModelStore {
 
     /// Adds a model to the list; what another process has added meanwhile stays.
     fn remember(&mut self, folder: &Folder, entry: LocalEntry) -> Result<(), ModelStoreError> {
+        self.write_local(folder, |local| local.replace(entry))
+    }
+
+    fn change_local(&mut self, change: impl FnOnce(&mut Local)) -> Result<(), ModelStoreError> {
+        let folder = Folder::lock(&self.dir)?;
+        self.write_local(&folder, change)
+    }
+
+    fn write_local(
+        &mut self,
+        folder: &Folder,
+        change: impl FnOnce(&mut Local),
+    ) -> Result<(), ModelStoreError> {
         let mut local = read_local(&self.dir)?;
-        local.replace(entry);
+        change(&mut local);
         let text = toml::to_string(&local).expect("tables of texts and numbers are always TOML");
         let io = |error| StoreError::io(&self.dir.join(LOCAL_FILE), error).into();
         folder.install(LOCAL_FILE, |out| out.write_all(text.as_bytes()).map_err(io), |_| Ok(()))?;
@@ -403,8 +417,11 @@ struct Known {
 }
 
 fn missing(known: &Known) -> ModelStoreError {
-    let (id, path, remedy) = (known.id.clone(), known.path.clone(), known.remedy.clone());
-    ModelStoreError::Missing { id, path, remedy }
+    missing_file(&known.id, &known.path, &known.remedy)
+}
+
+fn missing_file(id: &str, path: &Path, remedy: &str) -> ModelStoreError {
+    ModelStoreError::Missing { id: id.to_owned(), path: path.to_owned(), remedy: remedy.to_owned() }
 }
 
 fn compare(known: &Known, found: Fingerprint) -> Result<Verified, ModelStoreError> {

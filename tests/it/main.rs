@@ -27,6 +27,7 @@ mod roles;
 mod seating;
 mod seats;
 mod seats_kill;
+mod speakers;
 mod store_story;
 mod support;
 mod textwork;

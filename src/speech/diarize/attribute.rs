@@ -24,7 +24,7 @@ pub const OVERLAP_FLAG: &str = "overlap";
 /// Share of a segment that must overlap before it is marked.
 const OVERLAP_SHARE: f64 = 0.3;
 
-/// Gives every segment its speaker; a segment in which the speaker changes becomes several.
+/// Gives every segment its speaker, whatever it had; a segment in which the speaker changes becomes several.
 ///
 /// Shape: `turns` in the order of their starts. The text stays as it is but for spaces at the ends of parts.
 pub fn attribute(transcript: &mut Transcript, turns: &[Turn]) {
@@ -151,6 +151,7 @@ fn mark_overlap(segment: &mut Segment, turns: &[Turn]) {
     let span = MediaSpan::from_ms(segment.start_ms, segment.end_ms);
     let both = turns.iter().filter(|turn| turn.overlap).map(|turn| turn.span.overlap_ms(span));
     let both: u64 = both.sum();
+    segment.flags.retain(|flag| flag != OVERLAP_FLAG);
     if both as f64 > OVERLAP_SHARE * span.len_ms() as f64 {
         segment.flags.push(OVERLAP_FLAG.to_owned());
     }
@@ -165,4 +166,98 @@ fn speaker_of(span: MediaSpan, turns: &[Turn]) -> Option<SpeakerId> {
     let near = turns.iter().filter(|turn| distance_ms(turn) <= NEAR_MS);
     near.max_by_key(|turn| (turn.span.overlap_ms(span), std::cmp::Reverse(distance_ms(turn))))
         .map(|turn| turn.speaker)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(start_ms: u64, end_ms: u64, text: &str) -> Word {
+        Word { start_ms, end_ms, text: text.into(), confidence: 0.5 }
+    }
+
+    fn segment(words: Vec<Word>) -> Segment {
+        Segment {
+            start_ms: words[0].start_ms,
+            end_ms: words[words.len() - 1].end_ms,
+            text: words.iter().map(|word| word.text.as_str()).collect(),
+            confidence: 0.5,
+            speaker: None,
+            flags: Vec::new(),
+            words,
+        }
+    }
+
+    fn turn(start_ms: u64, end_ms: u64, speaker: u16) -> Turn {
+        Turn { span: MediaSpan::from_ms(start_ms, end_ms), speaker: SpeakerId(speaker), overlap: false }
+    }
+
+    fn attributed(words: Vec<Word>, turns: &[Turn]) -> Vec<(Option<u16>, String)> {
+        let mut transcript = Transcript { segments: vec![segment(words)], ..Transcript::default() };
+        attribute(&mut transcript, turns);
+        assert!(transcript.check().is_ok());
+        transcript.segments.iter().map(|one| (one.speaker.map(|id| id.0), one.text.clone())).collect()
+    }
+
+    #[test]
+    fn a_segment_is_split_where_the_speaker_changes() {
+        let words = vec![
+            word(0, 1_000, "終わります。"),
+            word(1_100, 2_200, "質問が"),
+            word(2_200, 3_000, "あります"),
+        ];
+        let parts = attributed(words, &[turn(0, 1_050, 1), turn(1_050, 3_000, 2)]);
+        assert_eq!(parts, [(Some(1), "終わります。".into()), (Some(2), "質問があります".into())]);
+    }
+
+    #[test]
+    fn the_change_is_moved_to_the_end_of_the_sentence_nearby() {
+        let words = vec![
+            word(0, 900, "以上です。"),
+            word(900, 1_300, "では"),
+            word(1_300, 2_300, "次に"),
+            word(2_300, 3_300, "進みます"),
+        ];
+        // Heard a word too late.
+        let parts = attributed(words, &[turn(0, 1_350, 1), turn(1_350, 3_300, 2)]);
+        assert_eq!(parts, [(Some(1), "以上です。".into()), (Some(2), "では次に進みます".into())]);
+    }
+
+    #[test]
+    fn a_change_back_and_forth_within_a_word_is_no_change() {
+        let words =
+            vec![word(0, 1_000, "今日の"), word(1_000, 1_500, "会議を"), word(1_500, 3_000, "始めます")];
+        let parts = attributed(words, &[turn(0, 1_000, 1), turn(1_000, 1_500, 2), turn(1_500, 3_000, 1)]);
+        assert_eq!(parts, [(Some(1), "今日の会議を始めます".into())]);
+    }
+
+    #[test]
+    fn words_beside_a_turn_belong_to_it_and_words_far_from_all_to_nobody() {
+        assert_eq!(attributed(vec![word(5_200, 5_900, "はい")], &[turn(0, 5_000, 3)])[0].0, Some(3));
+        assert_eq!(attributed(vec![word(9_000, 9_900, "はい")], &[turn(0, 5_000, 3)])[0].0, None);
+        assert_eq!(attributed(vec![word(0, 900, "はい")], &[])[0].0, None);
+    }
+
+    #[test]
+    fn a_segment_without_words_has_one_speaker_and_overlap_is_marked() {
+        let mut whole = segment(vec![word(0, 4_000, "あ")]);
+        whole.words.clear();
+        let mut transcript = Transcript { segments: vec![whole], ..Transcript::default() };
+        let both = Turn { overlap: true, ..turn(1_000, 3_500, 2) };
+        attribute(&mut transcript, &[turn(0, 1_000, 1), both]);
+        assert_eq!(transcript.segments[0].speaker, Some(SpeakerId(2)));
+        assert_eq!(transcript.segments[0].flags, [OVERLAP_FLAG]);
+    }
+
+    #[test]
+    fn no_word_is_lost_whatever_the_turns_are() {
+        let words: Vec<Word> = (0..40).map(|index| word(index * 300, index * 300 + 250, "語")).collect();
+        for length in [200, 700, 900, 2_000] {
+            let turns: Vec<Turn> = (0..30)
+                .map(|index| turn(index * length, (index + 1) * length, index as u16 % 3 + 1))
+                .collect();
+            let parts = attributed(words.clone(), &turns);
+            assert_eq!(parts.iter().map(|(_, text)| text.as_str()).collect::<String>(), "語".repeat(40));
+        }
+    }
 }

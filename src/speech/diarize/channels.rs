@@ -139,7 +139,7 @@ pub fn turns(microphones: &[Microphone]) -> Vec<Turn> {
         }));
     }
     turns.sort_by_key(|turn| (turn.span.start(), turn.speaker));
-    mark_overlaps(&turns)
+    marked(&turns)
 }
 
 /// Returns when somebody speaks into this microphone, and not only into another one.
@@ -185,7 +185,7 @@ fn smoothed(powers: &[f32]) -> Vec<f32> {
 }
 
 /// Cuts turns where another one begins or ends inside them, and marks what overlaps.
-fn mark_overlaps(turns: &[Turn]) -> Vec<Turn> {
+pub(super) fn marked(turns: &[Turn]) -> Vec<Turn> {
     let mut marked: Vec<Turn> = Vec::new();
     for (index, turn) in turns.iter().enumerate() {
         // Turns of one speaker never touch, so whoever overlaps is somebody else; only neighbours can.

@@ -70,7 +70,8 @@ fn counted(windows: &[Voiced], points: &Points, count: usize) -> Vec<Vec<f64>> {
 }
 
 /// Makes one of speakers whose voices are more alike than `same`, the most alike first, until `least` are left.
-fn merged(windows: &[Voiced], mut believed: Vec<Vec<f64>>, same: f32, least: usize) -> Vec<Vec<f64>> {
+fn merged(windows: &[Voiced], believed: Vec<Vec<f64>>, same: f32, least: usize) -> Vec<Vec<f64>> {
+    let mut believed = with_windows(believed);
     loop {
         let likeliest: Vec<usize> = believed.iter().map(|row| likeliest(row)).collect();
         let count = believed.first().map_or(0, Vec::len);
@@ -93,6 +94,18 @@ fn merged(windows: &[Voiced], mut believed: Vec<Vec<f64>>, same: f32, least: usi
             row.remove(other);
         }
     }
+}
+
+/// Leaves out the speakers who are the likeliest in no window.
+fn with_windows(believed: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+    let mut kept: Vec<usize> = believed.iter().map(|row| likeliest(row)).collect();
+    kept.sort_unstable();
+    kept.dedup();
+    let narrowed = |row: &Vec<f64>| {
+        let sum: f64 = kept.iter().map(|speaker| row[*speaker]).sum();
+        kept.iter().map(|speaker| row[*speaker] / sum.max(1e-300)).collect()
+    };
+    believed.iter().map(narrowed).collect()
 }
 
 fn likeliest(row: &[f64]) -> usize {
@@ -125,6 +138,11 @@ fn guess(windows: &[Voiced], linkage: Linkage, count: usize) -> Vec<usize> {
         (0..count).max_by(by).unwrap_or(0)
     };
     windows.iter().map(nearest).collect()
+}
+
+/// Returns the speakers of turns that were found in another way, with the voices heard in them.
+pub fn voices_of(voices: &Voices, turns: Vec<Turn>) -> Diarization {
+    Diarization { speakers: speakers(&voices.windows, &turns), turns }
 }
 
 /// Returns the middle of each speaker's voice: of the windows that lie in their turns alone.

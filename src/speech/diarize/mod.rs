@@ -18,6 +18,9 @@ mod cluster;
 mod decide;
 mod listen;
 mod matrix;
+mod online;
+#[cfg(feature = "diarize-pack")]
+pub mod pack;
 mod space;
 #[cfg(test)]
 mod testing;
@@ -28,8 +31,9 @@ mod wanted;
 
 pub use attribute::{OVERLAP_FLAG, attribute};
 pub use channels::Channels;
-pub use decide::diarize;
+pub use decide::{diarize, voices_of};
 pub use listen::{Listener, Voices};
+pub use online::Online;
 pub use wanted::{UnknownWish, Wanted};
 
 use crate::audio::MediaSpan;

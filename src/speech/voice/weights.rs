@@ -32,7 +32,7 @@ pub const TENSORS: [(&str, &[usize]); 14] = [
     ("linear.bias", &[super::DIMENSIONS]),
 ];
 
-/// Largest weight that is believed; the published ones stay below 10.
+/// Largest weight that is believed; the published ones stay below 71.
 const WEIGHT_ABS_MAX: f32 = 1000.0;
 
 /// All tensors, checked.

@@ -26,6 +26,25 @@ pub struct Manifest {
     /// What they are made from.
     #[serde(rename = "source")]
     pub sources: Vec<Source>,
+    /// Models of several files that are not part of the product.
+    #[serde(rename = "pack")]
+    pub packs: Vec<Pack>,
+}
+
+/// A model of several files that an administrator may lay into a folder.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pack {
+    /// The name people use.
+    pub id: String,
+    /// Its folder inside the folder of weights.
+    pub folder: String,
+    /// The names of its files.
+    pub files: Vec<String>,
+    /// SPDX names of its licences.
+    pub licence: String,
+    /// Where its files come from and what to do with them, in words.
+    pub remedy: String,
 }
 
 /// One model of the [`Manifest`].
@@ -122,6 +141,29 @@ pub struct Local {
     /// The models, the newest last.
     #[serde(rename = "model", default)]
     pub models: Vec<LocalEntry>,
+    /// Packs whose files were hashed here.
+    #[serde(rename = "pack", default, skip_serializing_if = "Vec::is_empty")]
+    pub packs: Vec<LocalPack>,
+}
+
+/// A pack as its files were when they were imported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalPack {
+    /// The name people use.
+    pub id: String,
+    /// Its files.
+    pub files: Vec<LocalFile>,
+}
+
+/// One file of a pack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalFile {
+    /// Its name inside the folder of the pack.
+    pub name: String,
+    /// sha256 of the file when it was imported.
+    pub sha256: String,
 }
 
 /// One dropped-in Whisper model in the ggml format.
