@@ -222,19 +222,16 @@ pub(super) fn marked(turns: &[Turn]) -> Vec<Turn> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
 
     /// Returns what a microphone hears that is spoken into in some frames, and hears a neighbour in others.
-    fn microphone(
-        frames: usize,
-        own: &[std::ops::Range<usize>],
-        neighbours: &[std::ops::Range<usize>],
-    ) -> Microphone {
-        let is_in = |spans: &[std::ops::Range<usize>], frame| spans.iter().any(|span| span.contains(&frame));
+    fn microphone(frames: usize, own: Range<usize>, neighbours: Range<usize>) -> Microphone {
         let loud = |frame| {
-            if is_in(own, frame) {
+            if own.contains(&frame) {
                 1e-2
-            } else if is_in(neighbours, frame) {
+            } else if neighbours.contains(&frame) {
                 1e-3
             } else {
                 1e-7
@@ -246,7 +243,7 @@ mod tests {
 
     #[test]
     fn the_neighbour_who_is_heard_through_a_microphone_is_not_its_speaker() {
-        let heard = [microphone(400, &[50..100], &[200..300]), microphone(400, &[200..300], &[50..100])];
+        let heard = [microphone(400, 50..100, 200..300), microphone(400, 200..300, 50..100)];
         let turns = turns(&heard);
         assert_eq!(turns.iter().map(|turn| turn.speaker.0).collect::<Vec<_>>(), [1, 2]);
         assert!(turns.iter().all(|turn| !turn.overlap));
@@ -256,7 +253,7 @@ mod tests {
 
     #[test]
     fn two_who_speak_at_once_are_both_there_and_marked() {
-        let heard = [microphone(400, &[50..200], &[]), microphone(400, &[120..300], &[])];
+        let heard = [microphone(400, 50..200, 0..0), microphone(400, 120..300, 0..0)];
         let marks: Vec<(u16, bool)> =
             turns(&heard).iter().map(|turn| (turn.speaker.0, turn.overlap)).collect();
         assert_eq!(marks, [(1, false), (1, true), (2, true), (2, false)]);
@@ -264,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_microphone_nobody_speaks_into_has_no_number() {
-        let heard = [microphone(200, &[], &[50..150]), microphone(200, &[50..150], &[])];
+        let heard = [microphone(200, 0..0, 50..150), microphone(200, 50..150, 0..0)];
         assert_eq!(turns(&heard).iter().map(|turn| turn.speaker.0).collect::<Vec<_>>(), [1]);
         assert!(turns(&[]).is_empty());
     }
