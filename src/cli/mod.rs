@@ -19,6 +19,7 @@ pub mod openapi;
 pub mod progress;
 pub mod report;
 pub mod serve;
+pub mod speakers;
 pub mod transcribe;
 pub mod user;
 
@@ -46,6 +47,8 @@ enum Command {
     Capture(Box<capture::Args>),
     /// Turn a recording into timed text
     Transcribe(Box<transcribe::Args>),
+    /// Tell who spoke when in a recording, without its words
+    Speakers(speakers::Args),
     /// List, import, verify and measure models
     Model(model::Args),
     /// Compare a transcript with the truth
@@ -87,6 +90,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Restore(args) => backup::run_restore(args),
         Command::Capture(args) => capture::run(&args),
         Command::Transcribe(args) => transcribe::run(*args),
+        Command::Speakers(args) => speakers::run(&args),
         Command::Model(args) => model::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::User(args) => user::run(&args),

@@ -11,8 +11,13 @@ use super::error::{Code, Problem};
 use super::{Shared, heavy};
 use crate::minutes::difference::{self, Offer};
 use crate::minutes::draft::draft;
+use crate::minutes::edit::Op;
+use crate::minutes::relabel::relabelled;
 use crate::store::Id;
 use crate::store::sessions::Scope;
+
+/// Most earlier recognitions that are asked whose speaker an utterance bears.
+const EARLIER_MAX: usize = 5;
 
 /// Which recognition is compared.
 #[derive(Deserialize, IntoParams)]
@@ -31,6 +36,8 @@ pub struct OffersAnswer {
     transcript: u64,
     /// What was heard differently, in the order of time; taken over by sending its operations as an edit.
     offers: Vec<Offer>,
+    /// The operations that give utterances the speakers this recognition tells apart; whom somebody assigned by hand stays.
+    speakers: Vec<Op>,
 }
 
 /// Compares a recognition with the minutes as they are now and offers what it heard differently.
@@ -59,7 +66,15 @@ pub async fn offers(
     let transcript = app.store.transcript(id, wanted.version).await?.ok_or(Code::NotFound)?;
     let template = app.store.template_of_meeting(id).await?.unwrap_or_default();
     let (revision, minutes) = (document.revision, document.minutes);
-    let compare = move || difference::proposal(&minutes, &draft(&transcript, &template));
-    let offers = heavy::apart(compare).await?;
-    Ok(Json(OffersAnswer { revision, transcript: wanted.version, offers }))
+    let mut before = Vec::new();
+    let earlier = versions.iter().filter(|version| version.version < wanted.version);
+    for version in earlier.take(EARLIER_MAX) {
+        before.extend(app.store.transcript(id, version.version).await?);
+    }
+    let compare = move || {
+        let offers = difference::proposal(&minutes, &draft(&transcript, &template));
+        (offers, relabelled(&minutes, &before, &transcript))
+    };
+    let (offers, speakers) = heavy::apart(compare).await?;
+    Ok(Json(OffersAnswer { revision, transcript: wanted.version, offers, speakers }))
 }

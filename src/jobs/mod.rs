@@ -10,6 +10,7 @@ pub mod live;
 pub mod nightly;
 pub mod recognise;
 pub mod seat;
+pub mod speakers;
 pub mod sweep;
 pub mod tick_seats;
 pub mod transcribe;

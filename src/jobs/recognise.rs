@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::transcribe::{self, Progress, TranscribeError, transcribe};
+use super::speakers::{Ear, Encoders};
+use super::transcribe::{Job, Progress, TranscribeError, Transcribed, transcribe};
 use crate::audio::MediaTime;
 use crate::audio::decode::DecodeError;
 use crate::audio::reader::MonoReader;
 use crate::audio::vad::{Silero, Vad, VadSettings};
 use crate::clock::Mono;
 use crate::speech::Backend;
+use crate::speech::diarize::Diarization;
 use crate::speech::engine::{EngineSettings, Handle, Health, Patience};
 use crate::speech::longform::{LongForm, LongFormSettings, Outcome};
 use crate::speech::model::ggml;
@@ -80,6 +82,8 @@ pub struct Tools {
     model: Located,
     pub(super) backend: Backend,
     pub(super) detector: Arc<Silero>,
+    /// What voices are told apart with.
+    encoders: Encoders,
     /// Turns words into the model's tokens; made when a job first has words.
     tokenizer: Option<Tokenizer>,
     pub(super) engine: Handle,
@@ -154,6 +158,8 @@ pub struct Task<'a> {
     pub settings: jobs::Settings,
     /// The office's words for this meeting, as [`Vocabulary::parse`] reads them.
     pub words: &'a str,
+    /// The transcript whose words stay, if only the speakers are asked for.
+    pub basis: Option<&'a Transcript>,
     /// What is kept so far, by the question it answers.
     pub kept: &'a dyn Fn(&Question) -> Result<Vec<Outcome>, StoreError>,
     /// Keeps a window.
@@ -169,6 +175,8 @@ pub struct Task<'a> {
 pub struct Heard {
     /// What was heard.
     pub transcript: Transcript,
+    /// Who spoke when, and with which voice.
+    pub speakers: Diarization,
     /// Sound recognised in a second of this run, milliseconds; none if the run was too short to tell.
     pub speed_ms: Option<u64>,
 }
@@ -186,6 +194,9 @@ pub fn recognise(
     let file = recordings::open_audio(task.audio).map_err(|error| setback_of_store(&error))?;
     let reader = MonoReader::open(Box::new(file)).map_err(|error| setback_of_decoding(&error))?;
     let reader = reader.limited(workshop.longest);
+    if let Some(basis) = task.basis {
+        return tell_speakers(workshop, task, reader, basis.clone());
+    }
     let mut now = workshop.tools(tools.take(), clock)?;
     let question =
         Question { model_sha256: now.model.sha256.clone(), product: env!("CARGO_PKG_VERSION").to_owned() };
@@ -195,10 +206,11 @@ pub fn recognise(
     let long_form = LongFormSettings::of(task.settings.preset, now.backend, task.settings.language, prompt);
     let mut health = now.engine.health();
     (task.moved)(&health);
-    let job = transcribe::Job {
+    let job = Job {
         reader,
         vad: Vad::new(Arc::clone(&now.detector), VadSettings { pad_ms: 0, ..VadSettings::default() }),
         long_form: LongForm::new(long_form, kept),
+        ear: Ear::of(task.settings.speakers, &now.encoders, &now.detector),
         engine: &mut now.engine,
         vocabulary: &vocabulary,
         model: now.model.id.clone(),
@@ -213,7 +225,7 @@ pub fn recognise(
     };
     let since = clock();
     let result = transcribe(job, &mut keep, &mut |progress| task.signals.tell(progress));
-    let transcript = result.map_err(|error| {
+    let Transcribed { transcript, speakers } = result.map_err(|error| {
         (task.moved)(&now.engine.health());
         setback(&error)
     })?;
@@ -223,7 +235,44 @@ pub fn recognise(
     if now.engine.unanswered() == 0 {
         *tools = Some(now);
     }
-    Ok(Heard { transcript, speed_ms })
+    Ok(Heard { transcript, speakers, speed_ms })
+}
+
+/// Tells the speakers of a recording apart again; the words of its transcript stay.
+fn tell_speakers(
+    workshop: &Workshop,
+    task: &Task<'_>,
+    mut reader: MonoReader,
+    mut transcript: Transcript,
+) -> Result<Heard, Setback> {
+    let store = ModelStore::open(&workshop.models).map_err(|error| no_model(&error))?;
+    let detector = detector(&store)?;
+    let mut ear = Ear::of(task.settings.speakers, &Encoders::of(&store), &detector);
+    let mut vad = Vad::new(detector, VadSettings::default());
+    let (expected, mut samples, mut at, mut more) = (reader.expected(), Vec::new(), 0, true);
+    while more {
+        if task.signals.stop.load(Ordering::Relaxed) {
+            return Err(Setback::Stopped);
+        }
+        samples.clear();
+        let read = reader.read_beside(&mut samples, &mut |block| ear.hear_block(block));
+        more = read.map_err(|error| setback_of_decoding(&error))?;
+        ear.hear(&samples, &vad.push(&samples).probabilities);
+        at += samples.len() as u64;
+        task.signals.tell(Progress { settled: MediaTime::from_sample(at), expected });
+    }
+    let speakers = ear.finish(&vad.finish().probabilities, &mut transcript);
+    Ok(Heard { transcript, speakers, speed_ms: None })
+}
+
+fn detector(store: &ModelStore) -> Result<Arc<Silero>, Setback> {
+    let weights = store.read_vad(VAD_MODEL).map_err(|error| no_model(&error))?;
+    let detector = Silero::from_safetensors(&weights).map_err(|error| {
+        let error: &dyn std::error::Error = &error;
+        tracing::error!(error, "the speech detector cannot be used");
+        Setback::Hindered(Hindrance::ModelMissing)
+    })?;
+    Ok(Arc::new(detector))
 }
 
 fn speed(heard_ms: u64, took: Duration) -> Option<u64> {
@@ -254,12 +303,7 @@ impl Workshop {
     }
 
     fn new_tools(&self, store: &ModelStore, model: Located, clock: fn() -> Mono) -> Result<Tools, Setback> {
-        let weights = store.read_vad(VAD_MODEL).map_err(|error| no_model(&error))?;
-        let detector = Silero::from_safetensors(&weights).map_err(|error| {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(error, "the speech detector cannot be used");
-            Setback::Hindered(Hindrance::ModelMissing)
-        })?;
+        let detector = detector(store)?;
         let backend = match self.backend {
             Some(backend) => backend,
             None => {
@@ -277,7 +321,8 @@ impl Workshop {
             patience: self.patience,
         };
         let engine = Handle::start(settings, clock);
-        Ok(Tools { model, backend, detector: Arc::new(detector), tokenizer: None, engine })
+        let encoders = Encoders::of(store);
+        Ok(Tools { model, backend, detector, encoders, tokenizer: None, engine })
     }
 }
 
@@ -288,6 +333,7 @@ impl Tools {
             model: self.model.clone(),
             backend: self.backend,
             detector: Arc::clone(&self.detector),
+            encoders: self.encoders.clone(),
             tokenizer: None,
             engine: self.engine.share(),
         }

@@ -1,6 +1,7 @@
 //! The whole batch pipeline, top to bottom: a recording goes in, outcomes and at the end a transcript come out.
 //!
 //! ```text
+//!        ┌──────► ear: whose voice is it? ──► speakers, at the end
 //! reader ─► vad ─► long form ─► engine (child process)
 //!                      ├─► window settled, in any order ─► keep (durable)
 //!                      └─► outcome, in order ─► progress
@@ -12,10 +13,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::speakers::Ear;
 use crate::audio::decode::DecodeError;
 use crate::audio::reader::{AudioReport, MonoReader};
 use crate::audio::vad::{Heard, Vad, VadEvent};
 use crate::audio::{MediaSpan, MediaTime};
+use crate::speech::diarize::Diarization;
 use crate::speech::engine::{EngineError, Handle, Health};
 use crate::speech::longform::{LongForm, Outcome};
 use crate::speech::transcript::{AudioNote, Transcript};
@@ -34,6 +37,8 @@ pub struct Job<'a> {
     pub vad: Vad,
     /// The long form, at its beginning, with what was done before.
     pub long_form: LongForm,
+    /// Whoever listens for voices.
+    pub ear: Ear,
     /// The recogniser.
     pub engine: &'a mut Handle,
     /// Words that are always written otherwise.
@@ -72,6 +77,15 @@ pub enum TranscribeError {
     Stopped,
 }
 
+/// What a whole recording gave.
+#[derive(Debug)]
+pub struct Transcribed {
+    /// What was said.
+    pub transcript: Transcript,
+    /// Who spoke when; empty if nobody listened for it, or it could not be told.
+    pub speakers: Diarization,
+}
+
 /// Transcribes a recording; each window newly settled is handed to `keep` before it counts, in the order of answers,
 /// and `progress` is told after.
 ///
@@ -80,8 +94,8 @@ pub fn transcribe(
     job: Job<'_>,
     keep: &mut dyn FnMut(&Outcome) -> Result<(), StoreError>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Transcript, TranscribeError> {
-    let Job { mut reader, mut vad, mut long_form, engine, vocabulary, model, stop, waits } = job;
+) -> Result<Transcribed, TranscribeError> {
+    let Job { mut reader, mut vad, mut long_form, mut ear, engine, vocabulary, model, stop, waits } = job;
     let mut desk = Desk { engine, stop, waits };
     let mut ears = Ears::default();
     let mut done = Done { outcomes: Vec::new(), expected: reader.expected(), keep, progress };
@@ -89,19 +103,25 @@ pub fn transcribe(
     let mut more = true;
     while more {
         samples.clear();
-        more = reader.read(&mut samples)?;
-        ears.hear(&mut long_form, &samples, vad.push(&samples));
+        more = reader.read_beside(&mut samples, &mut |block| ear.hear_block(block))?;
+        let heard = vad.push(&samples);
+        ear.hear(&samples, &heard.probabilities);
+        ears.hear(&mut long_form, &samples, heard);
         exchange(&mut long_form, &mut desk, &mut done, Duration::ZERO)?;
         while !long_form.wants_sound() {
             exchange(&mut long_form, &mut desk, &mut done, STOP_POLL)?;
         }
     }
-    ears.hear(&mut long_form, &[], vad.finish());
+    let heard = vad.finish();
+    let last_probabilities = heard.probabilities.clone();
+    ears.hear(&mut long_form, &[], heard);
     long_form.finish();
     while !long_form.is_idle() {
         exchange(&mut long_form, &mut desk, &mut done, STOP_POLL)?;
     }
-    Ok(transcript(model, done.outcomes, vocabulary, &reader.report()))
+    let mut transcript = transcript(model, done.outcomes, vocabulary, &reader.report());
+    let speakers = ear.finish(&last_probabilities, &mut transcript);
+    Ok(Transcribed { transcript, speakers })
 }
 
 /// Turns what the detector says into what the long form wants to hear.

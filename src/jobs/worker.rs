@@ -211,6 +211,10 @@ impl Node {
             Ok(audio) => audio,
             Err(setback) => return (Err(setback), tools),
         };
+        let basis = match self.basis(job).await {
+            Ok(basis) => basis,
+            Err(setback) => return (Err(setback), tools),
+        };
         let words = self.words(job).await;
         let (store, workshop) = (self.store.clone(), self.settings.workshop.clone());
         let (signals, settings, runtime) = (Arc::clone(signals), job.settings, Runtime::current());
@@ -220,6 +224,7 @@ impl Node {
                 audio: audio.path(),
                 settings,
                 words: &words,
+                basis: basis.as_ref(),
                 kept: &|question: &Question| runtime.block_on(store.kept_windows(lease.job, question)),
                 keep: &|question: &Question, outcome: &Outcome| {
                     signals.heed(runtime.block_on(store.keep_window(
@@ -243,6 +248,21 @@ impl Node {
             tracing::error!(job.id = %job.id, "the recognition of job {} ended by a defect", job.id);
             let (hindrance, failure) = (Hindrance::EngineDown, Failure::Crashed);
             (Err(Setback::Again { hindrance, failure }), None)
+        })
+    }
+
+    /// Returns the transcript whose words stay, if a job asks for nothing but the speakers; without one all is recognised.
+    async fn basis(&self, job: &Job) -> Result<Option<Transcript>, Setback> {
+        let Some(meeting) = job.meeting.filter(|_| job.settings.only_speakers) else { return Ok(None) };
+        let looked = async {
+            let versions = self.store.transcripts(meeting).await?;
+            let newest = versions.iter().find(|version| version.recording == job.recording);
+            let Some(newest) = newest else { return Ok(None) };
+            self.store.transcript(meeting, newest.version).await
+        };
+        looked.await.map_err(|error: StoreError| {
+            log(&error, "the transcript of a meeting cannot be looked up");
+            Setback::Hindered(Hindrance::DatabaseDown)
         })
     }
 
@@ -283,7 +303,7 @@ impl Node {
     }
 
     async fn finish(&self, job: &Job, lease: Lease, heard: Heard) -> Result<Hold, StoreError> {
-        let Heard { transcript, speed_ms } = heard;
+        let Heard { transcript, speakers: _, speed_ms } = heard;
         let draft = self.draft(job, &transcript).await?;
         let finished = Finished { transcript: &transcript, draft: &draft, speed_ms };
         let Some(kept) = self.store.finish_job(lease, finished, UnixMs::now()).await? else {

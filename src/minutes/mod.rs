@@ -24,6 +24,7 @@ pub mod notation;
 pub mod passage;
 pub mod proposal;
 pub mod punctuation;
+pub mod relabel;
 pub mod replace;
 pub mod template;
 pub mod tie;

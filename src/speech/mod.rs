@@ -9,6 +9,7 @@ pub mod attempt;
 mod backend;
 pub mod capacity;
 pub mod detect;
+pub mod diarize;
 pub mod engine;
 pub mod live;
 pub mod longform;
@@ -20,6 +21,7 @@ pub mod score;
 pub mod settle;
 pub mod transcript;
 pub mod vocabulary;
+pub mod voice;
 pub mod whisper;
 pub mod window;
 

@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// Crates and the only places that may name them.
-const FENCES: [(&str, &[&str]); 36] = [
+const FENCES: [(&str, &[&str]); 37] = [
     ("symphonia", &["src/audio/decode"]),
     ("symphonia_adapter_libopus", &["src/audio/decode"]),
     ("rubato", &["src/audio/resample.rs"]),
@@ -31,6 +31,7 @@ const FENCES: [(&str, &[&str]); 36] = [
     ("hound", &["src/audio/wav.rs"]),
     ("whisper_rs", &["src/speech/whisper.rs"]),
     ("whisper_rs_sys", &["src/speech/whisper.rs"]),
+    ("speakrs", &["src/speech/diarize/pack.rs"]),
     ("krilla", &["src/minutes/"]),
     ("rust_xlsxwriter", &["src/minutes/"]),
     ("zip", &["src/minutes/"]),
