@@ -33,6 +33,6 @@ pub mod workflow;
 mod testing;
 
 pub use document::{
-    Block, BlockId, Gap, Header, HeaderField, Heading, Item, ItemId, ItemKind, Mark, Minutes, Speaker,
-    SpeakerId, Utterance,
+    Block, BlockId, Gap, Header, HeaderField, Heading, Item, ItemId, ItemKind, Mark, Minutes, NamedBy,
+    Speaker, SpeakerId, Utterance,
 };
