@@ -27,6 +27,7 @@ pub mod relabel;
 pub mod replace;
 pub mod template;
 pub mod tie;
+pub mod voices;
 pub mod workflow;
 
 #[cfg(test)]

@@ -11,8 +11,10 @@ pub mod capacity;
 pub mod detect;
 pub mod diarize;
 pub mod engine;
+pub mod enrol;
 pub mod longform;
 pub mod model;
+pub mod naming;
 pub mod native;
 pub mod render;
 pub mod schedule;
@@ -21,6 +23,7 @@ pub mod settle;
 pub mod transcript;
 pub mod vocabulary;
 pub mod voice;
+pub mod voiceprint;
 pub mod whisper;
 pub mod window;
 
