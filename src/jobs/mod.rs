@@ -4,7 +4,9 @@
 //! - **Out**: outcomes as they are settled, progress, and at the end the transcript.
 //! - **Never**: decides about text (that is `speech`), prints, or forgets what it was told to keep.
 
+pub mod learn;
 pub mod licence;
+pub mod names;
 pub mod nightly;
 pub mod recognise;
 pub mod seat;

@@ -51,6 +51,11 @@ impl DataFolder {
         audio_in(&self.path)
     }
 
+    /// Returns where the keys of voices are; no backup takes them.
+    pub fn voices(&self) -> PathBuf {
+        self.path.join("voices")
+    }
+
     /// Returns the folder itself.
     pub fn path(&self) -> &Path {
         &self.path

@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::store::dialect::{Tx, Value, values};
 
 /// What a backup holds; a table comes after those it refers to.
-pub const KEPT: [&str; 29] = [
+pub const KEPT: [&str; 33] = [
     "settings",
     "departments",
     "users",
@@ -34,6 +34,10 @@ pub const KEPT: [&str; 29] = [
     "word_choices",
     "audit",
     "erasures",
+    "voice_rules",
+    "voices",
+    "voice_erasures",
+    "voice_lessons",
     "seat_leader",
     "seat_event",
     "seat_snapshot",
