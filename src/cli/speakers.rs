@@ -12,6 +12,7 @@ use crate::audio::reader::MonoReader;
 use crate::audio::vad::{Silero, Vad, VadSettings};
 use crate::jobs::speakers::{Ear, Encoders, SPEAKER_MODEL};
 use crate::speech::diarize::{Diarization, Wanted};
+use crate::speech::naming::{self, Heard};
 use crate::speech::score::turns::{NamedTurn, SpeakerTime, compare, from_rttm, to_rttm};
 use crate::speech::voice::{Embedding, Voice};
 use crate::store::models::ModelStore;
@@ -138,13 +139,17 @@ fn people(voice: &Voice, known: &[NamedTurn], sounds: &[Vec<f32>]) -> Vec<Person
     names.into_iter().filter_map(person).collect()
 }
 
-/// Calls the speakers by the name of the nearest known voice, else by their number.
+/// Calls the speakers by the names of known voices that are surely theirs, else by their numbers.
 fn named(found: &Diarization, people: &[Person]) -> Vec<NamedTurn> {
+    let heard = found.speakers.iter();
+    let heard: Vec<Heard> =
+        heard.map(|one| Heard { voice: one.voice.clone(), speech_ms: one.speech_ms }).collect();
+    let known: Vec<Embedding> = people.iter().map(|person| person.voice.clone()).collect();
+    let names = naming::name(&heard, &known);
     let name = |id: u16| {
-        let speaker = found.speakers.iter().find(|speaker| speaker.id.0 == id);
-        let likeness = |person: &Person| speaker.map_or(-1.0, |one| one.voice.cosine(&person.voice));
-        let nearest = people.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-        nearest.map_or_else(|| format!("話者{id}"), |person| person.name.clone())
+        let index = found.speakers.iter().position(|speaker| speaker.id.0 == id);
+        let own = names.iter().find(|named| Some(named.heard) == index);
+        own.map_or_else(|| format!("話者{id}"), |named| people[named.known].name.clone())
     };
     let turn =
         |turn: &crate::speech::diarize::Turn| NamedTurn { span: turn.span, speaker: name(turn.speaker.0) };

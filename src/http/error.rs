@@ -1,6 +1,7 @@
 //! Every error as an answer: status, stable code, and a sentence for a person. The only such place.
 
 mod seats;
+pub mod voices;
 
 use std::any::Any;
 
@@ -479,7 +480,8 @@ mod tests {
     fn every_refusal_has_a_code_and_a_number_of_its_own() {
         let rows: Vec<_> = Code::ALL.iter().map(|code| code.row()).collect();
         assert_eq!(rows.iter().map(|row| row.1).collect::<BTreeSet<_>>().len(), rows.len());
-        let numbers: Vec<_> = rows.iter().map(|row| row.2).chain(seats::NUMBERS).collect();
+        let numbers: Vec<_> =
+            rows.iter().map(|row| row.2).chain(seats::NUMBERS).chain(voices::NUMBERS).collect();
         assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len());
     }
 

@@ -47,6 +47,7 @@ pub mod transcriptions;
 pub mod transfers;
 pub mod tus;
 pub mod uploads;
+pub mod voices;
 pub mod web;
 pub mod words;
 
@@ -143,6 +144,8 @@ pub struct App {
     pub sockets: seats::live::Sockets,
     /// Minutes as they cross the wire.
     pub rendered: rendered::Cached,
+    /// What hears the voices of people.
+    pub ears: voices::Ears,
 }
 
 impl App {
@@ -173,12 +176,19 @@ impl App {
             instance: None,
             sockets,
             rendered,
+            ears: voices::Ears::default(),
         }
     }
 
     /// Believes these licences, and signs receipts with the key of the installation.
     pub fn licensed(mut self, site: LicenceSite, instance: Option<SigningKey>) -> Self {
         (self.site, self.instance) = (site, instance);
+        self
+    }
+
+    /// Hears the voices of people with the networks of this folder.
+    pub fn hearing(mut self, ears: voices::Ears) -> Self {
+        self.ears = ears;
         self
     }
 
@@ -241,6 +251,7 @@ pub fn api() -> OpenApiRouter<Shared> {
         .merge(uploads::routes())
         .merge(recordings::routes())
         .merge(transcriptions::routes())
+        .merge(voices::routes())
         .merge(seats::routes())
         .merge(live::routes())
         .routes(routes!(realtime::realtime))

@@ -16,9 +16,6 @@ use crate::minutes::relabel::relabelled;
 use crate::store::Id;
 use crate::store::sessions::Scope;
 
-/// Most earlier recognitions that are asked whose speaker an utterance bears.
-const EARLIER_MAX: usize = 5;
-
 /// Which recognition is compared.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -66,14 +63,9 @@ pub async fn offers(
     let transcript = app.store.transcript(id, wanted.version).await?.ok_or(Code::NotFound)?;
     let template = app.store.template_of_meeting(id).await?.unwrap_or_default();
     let (revision, minutes) = (document.revision, document.minutes);
-    let mut before = Vec::new();
-    let earlier = versions.iter().filter(|version| version.version < wanted.version);
-    for version in earlier.take(EARLIER_MAX) {
-        before.extend(app.store.transcript(id, version.version).await?);
-    }
     let compare = move || {
         let offers = difference::proposal(&minutes, &draft(&transcript, &template));
-        (offers, relabelled(&minutes, &before, &transcript))
+        (offers, relabelled(&minutes, &transcript))
     };
     let (offers, speakers) = heavy::apart(compare).await?;
     Ok(Json(OffersAnswer { revision, transcript: wanted.version, offers, speakers }))

@@ -5,8 +5,10 @@
 //! - **Never**: decides about text (that is `speech`), prints, or forgets what it was told to keep.
 
 mod carried;
+pub mod learn;
 pub mod licence;
 pub mod live;
+pub mod names;
 pub mod nightly;
 pub mod recognise;
 pub mod seat;

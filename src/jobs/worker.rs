@@ -22,6 +22,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::carried::live_work;
+use super::names;
 use super::recognise::{Heard, Setback, Signals, Task, Tools, Workshop, recognise};
 use super::seat;
 use crate::clock::{Mono, UnixMs};
@@ -29,6 +30,7 @@ use crate::minutes::carry::carry;
 use crate::minutes::dictionary::Day;
 use crate::minutes::draft::draft;
 use crate::minutes::{HeaderField, Minutes};
+use crate::speech::diarize::Diarization;
 use crate::speech::longform::Outcome;
 use crate::speech::transcript::Transcript;
 use crate::store::blobs::{BlobError, BlobKey, Blobs, Fetched};
@@ -303,8 +305,8 @@ impl Node {
     }
 
     async fn finish(&self, job: &Job, lease: Lease, heard: Heard) -> Result<Hold, StoreError> {
-        let Heard { transcript, speakers: _, speed_ms } = heard;
-        let draft = self.draft(job, &transcript).await?;
+        let Heard { transcript, speakers, speed_ms } = heard;
+        let draft = self.draft(job, &transcript, &speakers).await?;
         let finished = Finished { transcript: &transcript, draft: &draft, speed_ms };
         let Some(kept) = self.store.finish_job(lease, finished, UnixMs::now()).await? else {
             return Ok(Hold::Lost);
@@ -317,12 +319,21 @@ impl Node {
         Ok(Hold::Held)
     }
 
-    /// Makes the first draft, with the meeting's name and day in its header.
-    async fn draft(&self, job: &Job, transcript: &Transcript) -> Result<Minutes, StoreError> {
+    /// Makes the first draft, with the meeting's name and day in its header, and names for voices that are remembered.
+    async fn draft(
+        &self,
+        job: &Job,
+        transcript: &Transcript,
+        heard: &Diarization,
+    ) -> Result<Minutes, StoreError> {
         let Some(meeting) = job.meeting else { return Ok(Minutes::default()) };
         let template = self.store.template_of_meeting(meeting).await?.unwrap_or_default();
         let mut draft = draft(transcript, &template);
         if let Some(meeting) = self.store.meeting(meeting).await? {
+            // A further recognition becomes an offer, and its speakers a wish of whoever edits.
+            if self.store.document(meeting.id).await?.is_none() {
+                draft = names::named(&self.store, &meeting, draft, &heard.speakers).await;
+            }
             let known = [(HeaderField::Title, meeting.title), (HeaderField::HeldOn, meeting.held_on)];
             draft.header.extend(known.into_iter().filter(|(_, value)| !value.is_empty()));
         }

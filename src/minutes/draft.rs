@@ -102,10 +102,8 @@ impl Voices {
     fn heard_in(&self, transcript: &Transcript) -> Vec<Speaker> {
         let heard: BTreeSet<diarize::SpeakerId> =
             transcript.segments.iter().filter_map(|segment| segment.speaker).collect();
-        let speaker = |heard: diarize::SpeakerId| {
-            let name = format!("話者{}", heard.0);
-            Some(Speaker { id: self.id(heard)?, name, role: String::new(), public_name: String::new() })
-        };
+        let speaker =
+            |heard: diarize::SpeakerId| Some(Speaker::new(self.id(heard)?, format!("話者{}", heard.0)));
         heard.into_iter().filter_map(speaker).collect()
     }
 }
@@ -263,9 +261,11 @@ fn utterance(atoms: &[Atom], voices: &Voices) -> Option<Utterance> {
     let sure = |atom: &Atom| {
         (atom.text.chars().count(), atom.word.map_or(atom.segment.confidence, |word| word.confidence))
     };
+    let speaker = atoms.iter().find_map(|atom| atom.segment.speaker).and_then(|heard| voices.id(heard));
     Some(Utterance {
         id: BlockId(0),
-        speaker: atoms.iter().find_map(|atom| atom.segment.speaker).and_then(|heard| voices.id(heard)),
+        speaker,
+        speaker_automatic: speaker.is_some(),
         start_ms,
         end_ms: end_of(atoms).max(start_ms),
         text,
@@ -284,6 +284,7 @@ fn hidden(removed: &Removed) -> Vec<Utterance> {
     let piece = |piece: &[char]| Utterance {
         id: BlockId(0),
         speaker: None,
+        speaker_automatic: false,
         start_ms: removed.start_ms,
         end_ms: removed.end_ms,
         text: piece.iter().collect(),

@@ -28,12 +28,13 @@ pub mod relabel;
 pub mod replace;
 pub mod template;
 pub mod tie;
+pub mod voices;
 pub mod workflow;
 
 #[cfg(test)]
 mod testing;
 
 pub use document::{
-    Block, BlockId, Gap, Header, HeaderField, Heading, Item, ItemId, ItemKind, Mark, Minutes, Speaker,
-    SpeakerId, Utterance,
+    Block, BlockId, Gap, Header, HeaderField, Heading, Item, ItemId, ItemKind, Mark, Minutes, NamedBy,
+    Speaker, SpeakerId, Utterance,
 };

@@ -10,11 +10,9 @@ use crate::speech::transcript::Transcript;
 
 /// Returns the operations that give utterances the speakers of `after`.
 ///
-/// Shape: first new speakers, then who said what; empty if nothing would change. An utterance is left alone if its speaker
-/// is another one than any recognition of `before` would have given it: somebody has said who spoke. A voice keeps the
-/// speaker, and so the name, under whom most of what it says stands now.
-pub fn relabelled(minutes: &Minutes, before: &[Transcript], after: &Transcript) -> Vec<Op> {
-    let earlier: Vec<Labels> = before.iter().map(|transcript| Labels::of(minutes, transcript)).collect();
+/// Shape: first new speakers, then who said what; empty if nothing would change. An utterance whose speaker somebody
+/// assigned by hand is left alone. A voice keeps the speaker, and so the name, under whom most of what it says stands now.
+pub fn relabelled(minutes: &Minutes, after: &Transcript) -> Vec<Op> {
     let labels = Labels::of(minutes, after);
     let (mut speakers, mut ops) = (labels.speakers_now(minutes), Vec::new());
     for voice in labels.voices() {
@@ -25,9 +23,7 @@ pub fn relabelled(minutes: &Minutes, before: &[Transcript], after: &Transcript) 
             ops.push(Op::PutSpeaker { speaker });
         }
     }
-    let is_by_hand = |said: &Utterance| {
-        said.speaker.is_some() && !earlier.iter().any(|labels| labels.would_give(said) == said.speaker)
-    };
+    let is_by_hand = |said: &Utterance| said.speaker.is_some() && !said.speaker_automatic;
     let mut given: BTreeMap<SpeakerId, Vec<BlockId>> = BTreeMap::new();
     for said in minutes.utterances().filter(|said| !is_by_hand(said)) {
         let speaker = labels.voice_of.get(&said.id).and_then(|voice| speakers.get(voice));
@@ -35,7 +31,8 @@ pub fn relabelled(minutes: &Minutes, before: &[Transcript], after: &Transcript) 
             given.entry(*speaker).or_default().push(said.id);
         }
     }
-    ops.extend(given.into_iter().map(|(speaker, blocks)| Op::SetSpeaker { blocks, speaker: Some(speaker) }));
+    let to = |(speaker, blocks)| Op::SetSpeaker { blocks, speaker: Some(speaker), automatic: true };
+    ops.extend(given.into_iter().map(to));
     if ops.iter().all(|op| matches!(op, Op::PutSpeaker { .. })) { Vec::new() } else { ops }
 }
 
@@ -62,17 +59,6 @@ impl Labels {
 
     fn voices(&self) -> BTreeSet<diarize::SpeakerId> {
         self.voice_of.values().copied().collect()
-    }
-
-    /// Returns the speaker under whom most of what a voice says stands.
-    fn speaker_of(&self, voice: diarize::SpeakerId) -> Option<SpeakerId> {
-        let own = self.together_ms.iter().filter(|((its, _), _)| *its == voice);
-        own.max_by_key(|(_, ms)| **ms).map(|((_, speaker), _)| *speaker)
-    }
-
-    /// Returns the speaker whom this recognition would give an utterance.
-    fn would_give(&self, said: &Utterance) -> Option<SpeakerId> {
-        self.speaker_of(*self.voice_of.get(&said.id)?)
     }
 
     /// Pairs voices with the speakers there are, those first who agree on most; each at most once.
@@ -116,7 +102,7 @@ fn new_speaker(minutes: &Minutes, ops: &[Op]) -> Option<Speaker> {
     let id = SpeakerId(known.iter().map(|speaker| speaker.id.0).max().unwrap_or(0) + 1);
     let names = (1..).map(|number| format!("話者{number}"));
     let name = names.into_iter().find(|name| known.iter().all(|speaker| speaker.name != *name))?;
-    Some(Speaker { id, name, role: String::new(), public_name: String::new() })
+    Some(Speaker::new(id, name))
 }
 
 #[cfg(test)]
@@ -146,15 +132,11 @@ mod tests {
     /// Returns minutes of one utterance a second, under these speakers.
     fn minutes(speakers: &[Option<u64>]) -> Minutes {
         let names = [(1, "山田"), (2, "話者2")];
-        let speaker = |(id, name): (u64, &str)| Speaker {
-            id: SpeakerId(id),
-            name: name.into(),
-            role: String::new(),
-            public_name: String::new(),
-        };
+        let speaker = |(id, name): (u64, &str)| Speaker::new(SpeakerId(id), name);
         let block = |(second, speaker): (u64, &Option<u64>)| {
             let start_ms = second * 1_000;
-            Arc::new(Block::Utterance(said(second + 1, *speaker, start_ms, start_ms + 900, "はい。")))
+            let said = said(second + 1, *speaker, start_ms, start_ms + 900, "はい。");
+            Arc::new(Block::Utterance(Utterance { speaker_automatic: speaker.is_some(), ..said }))
         };
         Minutes {
             speakers: names.map(speaker).into(),
@@ -171,7 +153,7 @@ mod tests {
     #[test]
     fn utterances_nobody_assigned_follow_the_new_voices_and_names_stay_with_theirs() {
         let now = minutes(&[1, 1, 2, 2, 1].map(Some));
-        let ops = relabelled(&now, &[heard(&[1, 1, 2, 2, 1])], &heard(&[5, 5, 7, 5, 5]));
+        let ops = relabelled(&now, &heard(&[5, 5, 7, 5, 5]));
         assert_eq!(after(&now, &ops), [1, 1, 2, 1, 1].map(Some));
         assert_eq!(ops.len(), 1);
     }
@@ -179,8 +161,11 @@ mod tests {
     #[test]
     fn what_somebody_assigned_by_hand_stays() {
         // The third was heard as the first voice, and somebody said that it is the second speaker.
-        let now = minutes(&[1, 1, 2, 2, 1].map(Some));
-        let ops = relabelled(&now, &[heard(&[1, 1, 1, 2, 1])], &heard(&[1, 1, 1, 1, 1]));
+        let heard_first = minutes(&[1, 1, 1, 2, 1].map(Some));
+        let by_hand =
+            Op::SetSpeaker { blocks: vec![BlockId(3)], speaker: Some(SpeakerId(2)), automatic: false };
+        let now = apply(&heard_first, &[by_hand]).expect("both are there").minutes;
+        let ops = relabelled(&now, &heard(&[1, 1, 1, 1, 1]));
         assert_eq!(after(&now, &ops)[2], Some(2));
         assert_eq!(after(&now, &ops)[3], Some(1));
     }
@@ -188,7 +173,7 @@ mod tests {
     #[test]
     fn utterances_without_a_speaker_get_one_and_new_voices_become_speakers() {
         let now = minutes(&[Some(1), None, None, Some(1)]);
-        let ops = relabelled(&now, &[heard(&[1, 1, 1, 1])], &heard(&[1, 1, 2, 1]));
+        let ops = relabelled(&now, &heard(&[1, 1, 2, 1]));
         assert!(matches!(&ops[0], Op::PutSpeaker { speaker } if speaker.name == "話者1"));
         assert_eq!(after(&now, &ops), [1, 1, 3, 1].map(Some));
     }
@@ -196,7 +181,7 @@ mod tests {
     #[test]
     fn the_same_voices_change_nothing() {
         let now = minutes(&[1, 2, 2, 1].map(Some));
-        assert_eq!(relabelled(&now, &[heard(&[1, 2, 2, 1])], &heard(&[2, 1, 1, 2])), []);
-        assert_eq!(relabelled(&now, &[], &Transcript::default()), []);
+        assert_eq!(relabelled(&now, &heard(&[2, 1, 1, 2])), []);
+        assert_eq!(relabelled(&now, &Transcript::default()), []);
     }
 }

@@ -56,6 +56,11 @@ impl DataFolder {
         self.path.join("live")
     }
 
+    /// Returns where the keys of voices are; no backup takes them.
+    pub fn voices(&self) -> PathBuf {
+        self.path.join("voices")
+    }
+
     /// Returns the folder itself.
     pub fn path(&self) -> &Path {
         &self.path

@@ -39,4 +39,6 @@ mod transfers;
 mod uploads;
 mod uploads_survive;
 mod vad;
+
 mod verify;
+mod voices;

@@ -2,6 +2,8 @@
 //!
 //! Every public method of the store is part of it; a test sees to that.
 
+mod voices;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
@@ -90,7 +92,9 @@ async fn story(store: &Store) -> Vec<String> {
     {
         seen.note(what, found);
     }
+    let about = meeting.id;
     retention(store, &people, meeting, &mut seen).await;
+    voices::tell(store, &people, about, &mut seen).await;
     audit(store, &people, &mut seen).await;
     seen.lines
 }

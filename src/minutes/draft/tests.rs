@@ -86,8 +86,7 @@ fn gaps_and_removed_text_stand_in_the_order_of_time() {
 
 #[test]
 fn the_template_gives_header_and_attendees() {
-    let (role, public_name) = ("会長".into(), String::new());
-    let attendee = Speaker { id: SpeakerId(4), name: "山田".into(), role, public_name };
+    let attendee = Speaker { role: "会長".into(), ..Speaker::new(SpeakerId(4), "山田") };
     let template = Template { attendees: vec![attendee.clone()], ..Template::default() };
     let minutes = draft(&transcript(Vec::new()), &template);
     assert_eq!(minutes.speakers, [attendee]);
@@ -107,8 +106,7 @@ fn voices_become_speakers_behind_the_attendees_and_each_change_begins_an_utteran
         said(Some(2), 900, "どうぞ。"),
         said(None, 1_350, "ええ。"),
     ]);
-    let attendee =
-        Speaker { id: SpeakerId(4), name: "山田".into(), role: String::new(), public_name: String::new() };
+    let attendee = Speaker::new(SpeakerId(4), "山田");
     let minutes = draft(&heard, &Template { attendees: vec![attendee], ..Template::default() });
     let names: Vec<&str> = minutes.speakers.iter().map(|speaker| speaker.name.as_str()).collect();
     assert_eq!(names, ["山田", "話者1", "話者2"]);
