@@ -4,7 +4,7 @@
 set -eu
 
 packages="build-essential cmake pkg-config python3 python3-pip"
-test_packages="postgresql-15 libreoffice-writer-nogui poppler-utils fonts-morisawa-bizud-gothic python3-venv"
+test_packages="postgresql-15 libreoffice-writer-nogui poppler-utils fonts-morisawa-bizud-gothic python3-venv chromium"
 
 missing=""
 command -v cc >/dev/null && command -v c++ >/dev/null || missing="$missing build-essential"
@@ -16,6 +16,7 @@ if [ "${1:-}" = test ]; then
     command -v soffice >/dev/null || missing="$missing libreoffice-writer-nogui"
     command -v pdftotext >/dev/null || missing="$missing poppler-utils"
     ls /usr/share/fonts/truetype/bizud-gothic/* >/dev/null 2>&1 || missing="$missing fonts-morisawa-bizud-gothic"
+    command -v chromium >/dev/null || missing="$missing chromium"
     python3 -c 'import ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 fi
 
