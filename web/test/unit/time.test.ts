@@ -4,7 +4,7 @@ import { clock, day, duration, size, today } from '../../src/lib/time'
 test('places, durations and sizes are written as people read them', () => {
   expect([clock(0), clock(63_000), clock(3_723_900)]).toEqual(['0:00', '1:03', '1:02:03'])
   expect([duration(4_800_000, 'ja'), duration(35_000, 'ja'), duration(0, 'ja')]).toEqual(['1時間20分', '35秒', '0秒'])
-  expect(duration(4_800_000, 'en')).toBe('1 hr 20 min')
+  expect(duration(4_800_000, 'en')).toBe('1 hr 20 mins')
   expect([size(0), size(999), size(1_400_000_000), size(820_000)]).toEqual(['0 B', '999 B', '1.4 GB', '820 KB'])
 })
 
