@@ -33,6 +33,22 @@ export function rememberCsrf(token: string | null | undefined): void {
   csrf = token ?? ''
 }
 
+/** Returns what changing requests must carry, for those that are not made here. */
+export function csrfToken(): string {
+  return csrf
+}
+
+/** Returns the problem that a body tells of. */
+export function problemOfText(text: string, status: number): Problem {
+  try {
+    const body: unknown = JSON.parse(text)
+    if (isProblem(body)) return body
+  } catch {
+    // Not ours: told as such.
+  }
+  return own(status === 0 ? 'offline' : 'unreadable', status)
+}
+
 /** Says who is told when the session has ended. */
 export function onSignedOut(told: () => void): void {
   signedOut = told

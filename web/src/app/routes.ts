@@ -40,7 +40,7 @@ export const routes: PageRoute[] = [
   { path: '/admin/policy', file: 'admin/Policy', title: 'nav.policy', nav: 'admin', roles: ['administrator'] },
   { path: '/admin/licence', file: 'admin/Licence', title: 'nav.licence', nav: 'admin', roles: ['administrator'] },
   { path: '/admin/templates', file: 'admin/Templates', title: 'nav.templates', nav: 'admin', roles: managers },
-  { path: '/admin/retention', file: 'admin/Retention', title: 'nav.retention', nav: 'admin', roles: managers },
+  { path: '/admin/retention', file: 'admin/Retention', title: 'nav.retention', nav: 'admin', roles: ['administrator', 'auditor'] },
   { path: '/admin/audit', file: 'admin/Audit', title: 'nav.audit', nav: 'admin', roles: ['administrator', 'auditor'] },
   { path: '/admin/health', file: 'admin/Health', title: 'nav.health', nav: 'admin', roles: ['administrator', 'auditor'] },
   { path: '/profile', file: 'Profile', title: 'nav.profile', nav: 'user' },
