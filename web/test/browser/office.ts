@@ -18,7 +18,7 @@ import { preview, type PreviewServer } from 'vite'
 const repository = resolve(import.meta.dirname, '../../..')
 const program = process.env['GIJIROKU_BIN'] ?? join(repository, 'target/release/gijiroku')
 const models = process.env['GIJIROKU_MODELS'] ?? join(repository, 'models')
-export const PASSWORD = 'ひみつのことば1234'
+export const PASSWORD = 'ひみつのことば12345'
 export const shots = join(repository, 'web/test/browser/shots')
 
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
