@@ -34,6 +34,12 @@ export function filled(rows: MinuteRow[]): MinuteRow[] {
   })
 }
 
+/** Adds the end of the last minute, so that it is drawn, too. */
+export function closed(rows: MinuteRow[]): MinuteRow[] {
+  const last = rows.at(-1)
+  return last ? [...rows, { at: last.at + MINUTE, peak: 0, waiting: 0, denied: 0 }] : []
+}
+
 /** Sums up a day. */
 export function summary(rows: MinuteRow[]): DaySummary {
   return rows.reduce((sum, row) => ({

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { filled, hours, officeClock, officeDay, summary } from '../../src/state/day'
+import { closed, filled, hours, officeClock, officeDay, summary } from '../../src/state/day'
 
 const hour = 3_600_000
 const rows = [
@@ -12,6 +12,8 @@ test('minutes in which nothing was recorded are minutes without use, not a slope
   const all = filled(rows.slice(0, 2))
   expect(all.map((row) => row.peak)).toEqual([2, 0, 0, 5])
   expect(filled([])).toEqual([])
+  expect(closed(all).map((row) => row.peak)).toEqual([2, 0, 0, 5, 0])
+  expect(closed([])).toEqual([])
 })
 
 test('a day comes to its highest minute, its longest line and all refusals', () => {
