@@ -123,6 +123,26 @@ test('a password that does not fit is refused before and by the server', async (
   await page.getByLabel(/^新しいパスワード（確認）/).fill('あたらしいことば12345')
   await page.getByRole('button', { name: 'パスワードを変更' }).click()
   await page.getByText(/サポートセンターへ伝える番号: G-/).waitFor()
+  expect(await page.getByRole('dialog').count(), 'a wrong password ends no session').toBe(0)
+})
+
+test('keys are chosen by pressing them; what an input method owns is refused', async () => {
+  await page.getByText('キーを変える').click()
+  await page.getByRole('button', { name: /分割.*のキーを変更/ }).click()
+  await page.keyboard.press('F7')
+  await page.getByText('日本語の入力に使うキーです。別のキーを選んでください。').first().waitFor()
+  await page.keyboard.press('Alt+KeyB')
+  await page.getByRole('cell', { name: 'Alt + B' }).waitFor()
+  await page.getByRole('button', { name: '「フットペダル（再生・一時停止）」のキーを変更' }).click()
+  // A pedal is a key that no keyboard has.
+  await page.evaluate(() => document.body.dispatchEvent(new KeyboardEvent('keydown', { code: 'F15', key: 'F15', bubbles: true, cancelable: true })))
+  await page.getByRole('cell', { name: 'F15' }).waitFor()
+  expect(await look(page, 'profile-keys')).toEqual([])
+  await page.reload()
+  await page.getByText('キーを変える').click()
+  await page.getByRole('cell', { name: 'Alt + B' }).waitFor()
+  await page.getByRole('button', { name: 'すべて既定に戻す' }).click()
+  await page.getByRole('cell', { name: 'Ctrl + Enter', exact: true }).waitFor()
 })
 
 test('the help has the keys, a tour and answers', async () => {
