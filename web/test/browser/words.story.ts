@@ -127,6 +127,7 @@ test('a password that does not fit is refused before and by the server', async (
 })
 
 test('keys are chosen by pressing them; what an input method owns is refused', async () => {
+  await page.goto(`${office.root}/profile`)
   await page.getByText('キーを変える').click()
   await page.getByRole('button', { name: /分割.*のキーを変更/ }).click()
   await page.keyboard.press('F7')
