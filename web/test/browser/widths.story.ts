@@ -1,7 +1,7 @@
 // Every page of the frame fits a tablet held upright, and reflows at 320 px (zoom of 400 %): only tables scroll sideways.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Page } from 'playwright-core'
 import { openOffice, shots, type Office } from './office'
 
@@ -23,17 +23,24 @@ afterAll(async () => {
   await office.close()
 })
 
-test.each(PAGES)('%s fits', async (path) => {
-  await page.goto(office.root + path)
-  await page.getByRole('heading', { level: 1 }).waitFor()
-  await page.waitForLoadState('networkidle')
-  for (const [width, height] of [[768, 1024], [320, 640]] as const) {
-    await page.setViewportSize({ width, height })
-    await page.screenshot({ path: join(shots, `w${path.replace(/\W+/g, '-')}-${width}.png`) })
-    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
-    expect(over, `${path} at ${width}`).toBeLessThanOrEqual(0)
-  }
-  const small = await page.evaluate(() => [...document.querySelectorAll<HTMLElement>('main button, main select, main a.button')]
-    .filter((one) => one.offsetParent !== null && one.getBoundingClientRect().height < 43.5).map((one) => one.outerHTML.slice(0, 120)))
-  expect(small, 'touch targets').toEqual([])
+describe.each(['ja', 'en'])('in %s', (language) => {
+  beforeAll(async () => {
+    await page.goto(office.root)
+    await page.evaluate((wanted) => localStorage.setItem('gijiroku.language', wanted), language)
+  })
+
+  test.each(PAGES)('%s fits', async (path) => {
+    await page.goto(office.root + path)
+    await page.getByRole('heading', { level: 1 }).waitFor()
+    await page.waitForLoadState('networkidle')
+    for (const [width, height] of [[768, 1024], [320, 640]] as const) {
+      await page.setViewportSize({ width, height })
+      await page.screenshot({ path: join(shots, `w${path.replace(/\W+/g, '-')}-${language}-${width}.png`) })
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+      expect(over, `${path} at ${width}`).toBeLessThanOrEqual(0)
+    }
+    const small = await page.evaluate(() => [...document.querySelectorAll<HTMLElement>('main button, main select, main a.button')]
+      .filter((one) => one.offsetParent !== null && one.getBoundingClientRect().height < 43.5).map((one) => one.outerHTML.slice(0, 120)))
+    expect(small, 'touch targets').toEqual([])
+  })
 })
