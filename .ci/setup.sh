@@ -4,7 +4,7 @@
 set -eu
 
 packages="build-essential cmake pkg-config libasound2-dev python3 python3-pip"
-test_packages="postgresql-15 libreoffice-writer-nogui poppler-utils fonts-morisawa-bizud-gothic python3-venv pulseaudio pulseaudio-utils alsa-utils libasound2-plugins"
+test_packages="postgresql-15 libreoffice-writer-nogui poppler-utils fonts-morisawa-bizud-gothic python3-venv pulseaudio pulseaudio-utils alsa-utils libasound2-plugins chromium"
 
 missing=""
 command -v cc >/dev/null && command -v c++ >/dev/null || missing="$missing build-essential"
@@ -22,6 +22,7 @@ if [ "${1:-}" = test ]; then
     ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so >/dev/null 2>&1 || missing="$missing libasound2-plugins"
     command -v pdftotext >/dev/null || missing="$missing poppler-utils"
     ls /usr/share/fonts/truetype/bizud-gothic/* >/dev/null 2>&1 || missing="$missing fonts-morisawa-bizud-gothic"
+    command -v chromium >/dev/null || missing="$missing chromium"
     python3 -c 'import ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 fi
 

@@ -17,10 +17,7 @@ impl Refusal {
                 eta_ja(eta)
             ),
             Self::NoFreeSeat { used, seats, eta } => {
-                format!(
-                    "満席です({seats}席中{used}席)。待ち時間は{}です。順番待ちに入りますか。",
-                    eta_ja(eta)
-                )
+                format!("満席です({seats}席中{used}席)。{}です。順番待ちに入りますか。", eta_ja(eta))
             }
             Self::QuotaGroup { group, max, .. } => format!(
                 "{}の上限{max}席をすべて利用中です。課内の利用者に席をゆずるよう依頼できます。",

@@ -249,6 +249,12 @@ impl Store {
         rows.iter().map(certificate).collect()
     }
 
+    /// Returns at most `limit` erasures of all meetings, newest first.
+    pub async fn newest_erasures(&self, limit: u32) -> Result<Vec<Certificate>, StoreError> {
+        let sql = "SELECT record, audit_seq FROM erasures ORDER BY begun_at DESC, id DESC LIMIT $1";
+        self.database.rows(sql, values![limit]).await?.iter().map(certificate).collect()
+    }
+
     /// Returns an erasure.
     pub async fn erasure(&self, id: Id) -> Result<Option<Certificate>, StoreError> {
         let row =
