@@ -240,6 +240,7 @@ mod tests {
         Arc::new(Block::Utterance(Utterance {
             id: BlockId(id),
             speaker: None,
+            speaker_automatic: false,
             start_ms: span_ms.0,
             end_ms: span_ms.1,
             text: text.to_owned(),
