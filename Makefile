@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup model build run test check fmt bench compare figures-transcribe figures-engine figures-service figures-seats figures-live fuzz sanitize clean
+.PHONY: help setup model build run test check fmt bench compare figures-transcribe figures-engine figures-service figures-seats figures-live figures-speakers fuzz sanitize clean
 
 BIN := target/release/gijiroku
 
@@ -15,6 +15,7 @@ setup: ## Install what the build needs (apt, checks cargo); quiet when nothing i
 model: setup build ## Fetch the weights and import them; quiet when they are there
 	@models/fetch.sh
 	@$(BIN) model import --quiet base
+	@$(BIN) model import --quiet ge2e
 
 build: setup ## Build the release binary
 	@cargo build --release --locked --quiet
@@ -28,6 +29,7 @@ test: setup ## Run every test, for real: model, engine child, both databases, da
 	@cargo test --release --locked --no-run
 	@models/fetch.sh
 	@$(BIN) model import --quiet base
+	@$(BIN) model import --quiet ge2e
 	@cargo test --release --locked
 	@echo 'The same office on PostgreSQL:'
 	@OFFICE_DATABASE=postgres cargo test --release --locked --test it -- accounts:: exports:: fencing:: minutes:: recordings:: roles:: \
@@ -65,8 +67,11 @@ figures-seats: setup ## Measure what the seats promise: no seat twice, none lost
 figures-live: model ## Measure what live captions promise: latency, rooms at once, accuracy, eight hours, faults
 	@benches/figures-live.sh
 
-fuzz: ## Fuzz the decoder for a minute (needs cargo-fuzz and clang)
-	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run decode -- -max_total_time=60
+figures-speakers: model ## Measure what is promised of speakers: errors, their number, cost, naming
+	@benches/figures-speakers.sh
+
+fuzz: ## Fuzz decoder, licences and the protocol of seats, a minute each (needs cargo-fuzz and clang)
+	cd fuzz && for target in decode licence seats; do RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=60; done
 
 # The compiler checks every access of ours at every level this machine has; what tile instructions touch, it cannot see:
 # for those the tests put the operands before a page without access.

@@ -12,7 +12,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::Shared;
 use super::auth::{Caller, Query};
 use super::error::{Code, Problem};
-use crate::store::audit::{Entry, Line, Verdict, csv};
+use crate::clock::UnixMs;
+use crate::store::audit::find::Wanted;
+use crate::store::audit::{Entry, Line, Outcome, Verdict, csv};
 use crate::store::users::Role;
 use crate::store::{Id, StoreError};
 
@@ -30,6 +32,29 @@ pub struct AuditPage {
     limit: Option<u32>,
     /// Only what concerns this meeting.
     meeting: Option<Id>,
+}
+
+/// What is looked for in the log; what is absent is not asked.
+#[derive(Deserialize, IntoParams)]
+pub struct AuditFind {
+    /// Only lines before the one with this number: the next page.
+    before: Option<u64>,
+    /// Most lines, at most 1000.
+    limit: Option<u32>,
+    /// An event, or a kind of events such as `meeting`.
+    event: Option<String>,
+    /// Who did it.
+    actor: Option<Id>,
+    /// On which meeting.
+    meeting: Option<Id>,
+    /// How it ended.
+    result: Option<Outcome>,
+    /// Not earlier, in milliseconds since 1970.
+    #[param(value_type = Option<i64>)]
+    from: Option<UnixMs>,
+    /// Earlier than this, in milliseconds since 1970.
+    #[param(value_type = Option<i64>)]
+    to: Option<UnixMs>,
 }
 
 /// What to compare with.
@@ -62,6 +87,21 @@ pub async fn lines(
     caller.require(&READERS)?;
     let limit = page.limit.unwrap_or(100).clamp(1, PAGE_MAX);
     Ok(Json(app.store.audit_lines(page.after.unwrap_or(0), limit, page.meeting).await?))
+}
+
+/// Finds lines of the audit log, newest first.
+#[utoipa::path(get, path = "/v1/audit/find", tag = "audit", params(AuditFind),
+    responses((status = 200, body = Vec<Line>), (status = 403, body = Problem)))]
+pub async fn find(
+    State(app): State<Shared>,
+    caller: Caller,
+    Query(find): Query<AuditFind>,
+) -> Result<Json<Vec<Line>>, Problem> {
+    caller.require(&READERS)?;
+    let limit = find.limit.unwrap_or(100).clamp(1, PAGE_MAX);
+    let AuditFind { before, event, actor, meeting, result, from, to, .. } = find;
+    let wanted = Wanted { before, event, actor, meeting, result, from, to };
+    Ok(Json(app.store.find_audit_lines(&wanted, limit).await?))
 }
 
 /// Recomputes every hash of the log.

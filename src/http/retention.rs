@@ -44,6 +44,14 @@ pub async fn due(State(app): State<Shared>, caller: Caller) -> Result<Json<Fores
     Ok(Json(Foreseen { in_7_days, in_30_days }))
 }
 
+/// Lists the erasures of the whole office, newest first, at most 1,000.
+#[utoipa::path(get, path = "/v1/erasures", tag = "retention",
+    responses((status = 200, body = Vec<Certificate>), (status = 403, body = Problem)))]
+pub async fn newest(State(app): State<Shared>, caller: Caller) -> Result<Json<Vec<Certificate>>, Problem> {
+    caller.require(&[Role::Administrator, Role::Auditor])?;
+    Ok(Json(app.store.newest_erasures(DUE_MAX).await?))
+}
+
 /// Lists the erasures of a meeting, oldest first.
 #[utoipa::path(get, path = "/v1/meetings/{id}/erasures", tag = "retention", params(("id" = Id, Path)),
     responses((status = 200, body = Vec<Certificate>), (status = 404, body = Problem)))]

@@ -5,6 +5,7 @@
 //! elsewhere) proves that none was. Content of meetings is never in the log.
 
 pub mod csv;
+pub mod find;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -92,6 +93,17 @@ pub enum Outcome {
     Refused,
     /// It was tried and failed.
     Failed,
+}
+
+impl Outcome {
+    /// Returns the stable word of an outcome.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// A line as it was written.
@@ -250,11 +262,6 @@ impl Tx {
             hash: String::new(),
         };
         line.hash = line.expected_hash();
-        let result = match line.result {
-            Outcome::Done => "done",
-            Outcome::Refused => "refused",
-            Outcome::Failed => "failed",
-        };
         self.run(
             "INSERT INTO audit (seq, at, actor_id, address, event, meeting_id, subject, detail, result, previous, hash) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -267,7 +274,7 @@ impl Tx {
                 line.meeting,
                 line.subject,
                 line.detail.to_string(),
-                result,
+                line.result.word(),
                 line.previous,
                 line.hash
             ],

@@ -6,6 +6,7 @@
 )]
 
 mod accounts;
+mod capture;
 mod clients;
 mod engine;
 mod export;
@@ -25,9 +26,11 @@ mod papers;
 mod postgres;
 mod recordings;
 mod roles;
+mod rooms;
 mod seating;
 mod seats;
 mod seats_kill;
+mod speakers;
 mod store_story;
 mod support;
 mod textwork;
@@ -36,4 +39,6 @@ mod transfers;
 mod uploads;
 mod uploads_survive;
 mod vad;
+
 mod verify;
+mod voices;

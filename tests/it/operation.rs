@@ -74,7 +74,14 @@ async fn the_audit_log_is_read_by_administrators_and_auditors_only() {
     let department = administrator.department();
     let auditor = office.person("kansa", gijiroku::store::users::Role::Auditor, department).await;
     let staff = office.person("sato", gijiroku::store::users::Role::Staff, department).await;
-    for path in ["/v1/audit", "/v1/audit/verify", "/v1/audit.csv", "/v1/retention/due"] {
+    for path in [
+        "/v1/audit",
+        "/v1/audit/verify",
+        "/v1/audit.csv",
+        "/v1/audit/find",
+        "/v1/retention/due",
+        "/v1/erasures",
+    ] {
         assert_eq!(staff.get(path).await.status, 403, "{path}");
         assert_eq!(auditor.get(path).await.status, 200, "{path}");
     }
@@ -90,6 +97,32 @@ async fn the_audit_log_is_read_by_administrators_and_auditors_only() {
     let again = administrator.get(&format!("/v1/audit/verify?anchor={anchor}")).await.json;
     assert_eq!(again["verdict"], "whole");
     assert_eq!(administrator.get("/v1/audit/verify?anchor=x").await.status, 422);
+}
+
+#[tokio::test]
+async fn the_audit_log_is_searched_newest_first() {
+    let office = Office::open().await;
+    let administrator = office.administrator().await;
+    let (first, second) = (meeting(&administrator, "定例会").await, meeting(&administrator, "本会議").await);
+    let found = async |query: String| {
+        let answer = administrator.get(&format!("/v1/audit/find?{query}")).await;
+        assert_eq!(answer.status, 200, "{query}: {:?}", answer.json);
+        let lines = answer.json.as_array().cloned().unwrap_or_default();
+        lines.iter().map(|line| line["meeting"].as_str().unwrap_or("-").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("event=meeting.create".into()).await, [second.clone(), first.clone()]);
+    assert_eq!(found("event=meeting".into()).await, [second.clone(), first.clone()], "a kind of events");
+    assert!(found("event=meet".into()).await.is_empty(), "half a word is no kind");
+    assert_eq!(found(format!("event=meeting&meeting={first}")).await, [first.clone()]);
+    assert_eq!(found("event=meeting&limit=1".into()).await, [second]);
+    assert!(found("event=meeting&result=refused".into()).await.is_empty());
+    let me = administrator.id();
+    assert_eq!(found(format!("event=meeting&actor={me}&result=done")).await.len(), 2);
+    assert!(found("event=meeting&to=1".into()).await.is_empty());
+    assert_eq!(found("event=meeting&from=1".into()).await.len(), 2);
+    let newest = administrator.get("/v1/audit/find?event=meeting&limit=1").await.json;
+    let before = newest[0]["seq"].as_u64().expect("a line has a number");
+    assert_eq!(found(format!("event=meeting&before={before}")).await, [first]);
 }
 
 #[tokio::test]

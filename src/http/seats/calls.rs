@@ -9,7 +9,7 @@ use super::super::access::Standing;
 use super::super::auth::{Body, Caller, Path};
 use super::super::error::Problem;
 use super::words::{
-    AcquireInput, BeatAnswer, BeatInput, HandOverInput, LeaseAnswer, PlaceAnswer, ReleaseInput, TokenInput,
+    AcquireInput, BeatAnswer, BeatInput, HandOverInput, LeaseAnswer, PlaceAnswer, ProofInput, ReleaseInput,
     UseView, answered, request_id,
 };
 use super::{admit, applicant, holder, lease_id, own, pool};
@@ -56,56 +56,56 @@ async fn may_claim(app: &Shared, caller: &Caller, pool: &PoolId, used_for: UseVi
 
 /// Takes the seat that is held for the caller.
 #[utoipa::path(post, path = "/v1/seats/{lease}/accept", tag = "seats", params(("lease" = String, Path)),
-    request_body = TokenInput,
+    request_body = ProofInput,
     responses((status = 200, body = LeaseAnswer), (status = 404, body = Problem), (status = 410, body = Problem),
         (status = 412, body = Problem)))]
 pub async fn accept(
     State(app): State<Shared>,
     caller: Caller,
     Path(lease): Path<String>,
-    Body(input): Body<TokenInput>,
+    Body(input): Body<ProofInput>,
 ) -> Result<Response, Problem> {
     carry_out(&app, &caller, (&lease, &input), Request::Accept).await
 }
 
 /// Leaves the offered seat to the next in line.
 #[utoipa::path(post, path = "/v1/seats/{lease}/decline", tag = "seats", params(("lease" = String, Path)),
-    request_body = TokenInput,
+    request_body = ProofInput,
     responses((status = 204), (status = 404, body = Problem), (status = 410, body = Problem),
         (status = 412, body = Problem)))]
 pub async fn decline(
     State(app): State<Shared>,
     caller: Caller,
     Path(lease): Path<String>,
-    Body(input): Body<TokenInput>,
+    Body(input): Body<ProofInput>,
 ) -> Result<Response, Problem> {
     carry_out(&app, &caller, (&lease, &input), Request::Decline).await
 }
 
 /// Leaves the seat on purpose: it is kept until somebody needs it (離席中).
 #[utoipa::path(post, path = "/v1/seats/{lease}/park", tag = "seats", params(("lease" = String, Path)),
-    request_body = TokenInput,
+    request_body = ProofInput,
     responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem),
         (status = 410, body = Problem), (status = 412, body = Problem)))]
 pub async fn park(
     State(app): State<Shared>,
     caller: Caller,
     Path(lease): Path<String>,
-    Body(input): Body<TokenInput>,
+    Body(input): Body<ProofInput>,
 ) -> Result<Response, Problem> {
     carry_out(&app, &caller, (&lease, &input), Request::Park).await
 }
 
 /// Gives the seat to whoever is next (席をゆずる).
 #[utoipa::path(post, path = "/v1/seats/{lease}/yield", tag = "seats", params(("lease" = String, Path)),
-    request_body = TokenInput,
+    request_body = ProofInput,
     responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem),
         (status = 410, body = Problem), (status = 412, body = Problem)))]
 pub async fn give_way(
     State(app): State<Shared>,
     caller: Caller,
     Path(lease): Path<String>,
-    Body(input): Body<TokenInput>,
+    Body(input): Body<ProofInput>,
 ) -> Result<Response, Problem> {
     carry_out(&app, &caller, (&lease, &input), Request::Yield).await
 }
@@ -113,7 +113,7 @@ pub async fn give_way(
 async fn carry_out(
     app: &Shared,
     caller: &Caller,
-    (lease, input): (&str, &TokenInput),
+    (lease, input): (&str, &ProofInput),
     request: fn(Held) -> Request,
 ) -> Result<Response, Problem> {
     admit(app, caller)?;

@@ -139,7 +139,7 @@ pub struct AcquireInput {
 
 /// A holder's proof.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
-pub struct TokenInput {
+pub struct ProofInput {
     /// The token, a decimal string
     #[schema(value_type = String)]
     pub token: Token,
