@@ -154,7 +154,7 @@ fn frames() -> impl Iterator<Item = usize> {
 
 #[test]
 fn what_was_said_is_told_once_and_in_order() {
-    let (sound, text) = speak(&[(12, 900), (30, 1_200), (3, 2_000), (25, 700)]);
+    let (sound, text) = speak(&[(12, 1_300), (30, 1_200), (3, 2_000), (25, 700)]);
     let play = Play::new(at_once).run(&sound, frames());
     assert_eq!(play.text(), text);
     let ids: Vec<u64> = play.finals().iter().map(|told| told.utterance.0).collect();

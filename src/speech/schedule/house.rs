@@ -235,21 +235,8 @@ impl House {
     /// Learns that the engine answered; returns whose question it was, while that room is open.
     pub fn answered(&mut self, ticket: Ticket, computed: bool, now: Mono) -> Option<(RoomId, AskId)> {
         let flight = self.flying.remove(&ticket)?;
-        let took = now.since(flight.since);
-        match flight.due.urgency {
-            _ if !computed => {}
-            Urgency::Final => {
-                self.costs.learn_final(took, flight.sound_s, flight.beside);
-                if Due::at(Urgency::Final, now) > flight.due {
-                    self.late_at = Some(now);
-                }
-            }
-            Urgency::Partial | Urgency::Batch => {
-                self.costs.learn_partial(took, flight.beside);
-                if let Some(room) = self.rooms.get_mut(&flight.room) {
-                    room.credit_s -= took.as_secs_f64() / (flight.beside + 1) as f64;
-                }
-            }
+        if computed {
+            self.learn(&flight, now);
         }
         self.rooms.contains_key(&flight.room).then_some((flight.room, flight.ask))
     }
@@ -287,6 +274,25 @@ impl House {
             (false, true) => BatchLeave::Runs { span_ms_max: None },
             (false, false) if waits || !self.flying.is_empty() => BatchLeave::Waits,
             (false, false) => BatchLeave::Runs { span_ms_max: Some(BATCH_SPAN_MS_BESIDE) },
+        }
+    }
+
+    /// Follows what an answer cost, charges it to its room, and remembers whether it was late.
+    fn learn(&mut self, flight: &Flight, now: Mono) {
+        let took = now.since(flight.since);
+        match flight.due.urgency {
+            Urgency::Final => {
+                self.costs.learn_final(took, flight.sound_s, flight.beside);
+                if Due::at(Urgency::Final, now) > flight.due {
+                    self.late_at = Some(now);
+                }
+            }
+            Urgency::Partial | Urgency::Batch => {
+                self.costs.learn_partial(took, flight.beside);
+                if let Some(room) = self.rooms.get_mut(&flight.room) {
+                    room.credit_s -= took.as_secs_f64() / (flight.beside + 1) as f64;
+                }
+            }
         }
     }
 
