@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::store::dialect::{Tx, Value, values};
 
 /// What a backup holds; a table comes after those it refers to.
-pub const KEPT: [&str; 33] = [
+pub const KEPT: [&str; 37] = [
     "settings",
     "departments",
     "users",
