@@ -87,7 +87,8 @@ fn within(windows: &[Voiced], centred: &[Vec<f64>]) -> Option<Square> {
     let mut moments = Vec::new();
     for (first, window) in windows.iter().enumerate() {
         for (second, other) in windows.iter().enumerate().skip(first + 1) {
-            let apart_ms = other.span.start().ms() - window.span.start().ms();
+            // A stretch shorter than a window reaches back, perhaps before the window in front of it.
+            let apart_ms = other.span.start().ms().saturating_sub(window.span.start().ms());
             if apart_ms > MOMENT_MS_MAX {
                 break;
             }

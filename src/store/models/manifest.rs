@@ -27,7 +27,7 @@ pub struct Manifest {
     #[serde(rename = "source")]
     pub sources: Vec<Source>,
     /// Models of several files that are not part of the product.
-    #[serde(rename = "pack")]
+    #[serde(rename = "pack", default)]
     pub packs: Vec<Pack>,
 }
 
