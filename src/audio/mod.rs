@@ -9,6 +9,7 @@
 //! ```
 
 pub mod decode;
+pub mod outline;
 pub mod reader;
 pub mod resample;
 pub mod time;

@@ -26,8 +26,10 @@ pub mod metrics;
 pub mod minutes;
 pub mod offers;
 pub mod openapi;
+pub mod outline;
 pub mod outlook;
 pub mod people;
+pub mod presence;
 pub mod proposals;
 pub mod recordings;
 pub mod rendered;
@@ -138,6 +140,10 @@ pub struct App {
     pub sockets: seats::live::Sockets,
     /// Minutes as they cross the wire.
     pub rendered: rendered::Cached,
+    /// What waveforms are drawn from.
+    pub outlines: outline::Outlines,
+    /// Who has which meeting open.
+    pub presence: presence::Presence,
 }
 
 impl App {
@@ -167,6 +173,8 @@ impl App {
             instance: None,
             sockets,
             rendered,
+            outlines: outline::Outlines::default(),
+            presence: presence::Presence::default(),
         }
     }
 
@@ -225,6 +233,7 @@ pub fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(minutes::redo))
         .routes(routes!(minutes::revisions))
         .routes(routes!(minutes::events))
+        .routes(routes!(presence::presence))
         .routes(routes!(minutes::editions, minutes::keep_edition))
         .routes(routes!(minutes::differences))
         .routes(routes!(minutes::step))
@@ -236,6 +245,7 @@ pub fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(jobs::events))
         .merge(uploads::routes())
         .merge(recordings::routes())
+        .routes(routes!(outline::peaks))
         .merge(transcriptions::routes())
         .merge(seats::routes())
         .routes(routes!(licence::standing, licence::install))

@@ -1,7 +1,8 @@
 //! What a browser gets that asks for no API: the pages of the product, built from `web/` and embedded.
 
 use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, VARY,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{Html, IntoResponse as _, Response};
@@ -46,7 +47,8 @@ pub async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     if is_file(DOCUMENT) {
         return answer(DOCUMENT, &headers);
     }
-    let policy = [(CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")];
+    let policy =
+        [(CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")];
     (StatusCode::OK, policy, Html(UNBUILT)).into_response()
 }
 
@@ -59,7 +61,9 @@ fn is_file(name: &str) -> bool {
 }
 
 fn answer(name: &str, headers: &HeaderMap) -> Response {
-    let Some((file, encoding)) = chosen(name, headers) else { return Problem::new(Code::NotFound).into_response() };
+    let Some((file, encoding)) = chosen(name, headers) else {
+        return Problem::new(Code::NotFound).into_response();
+    };
     let tag = tag(&file, encoding);
     let caching = if name.starts_with("assets/") { FOR_EVER } else { ASK_AGAIN };
     let about = [
@@ -155,7 +159,8 @@ mod tests {
     #[tokio::test]
     async fn a_browser_that_knows_brotli_gets_it() {
         let Some(name) = Bundle::iter().find(|name| name.ends_with(".js.br")) else { return };
-        let accepts = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate, br"))]);
+        let accepts =
+            HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate, br"))]);
         let response = asked(&format!("/{}", name.trim_end_matches(".br")), accepts).await;
         assert_eq!(response.headers()[CONTENT_ENCODING], "br");
         assert_eq!(response.headers()[CONTENT_TYPE], "text/javascript; charset=utf-8");
