@@ -2,9 +2,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup model build run test check fmt bench compare figures-transcribe figures-engine figures-service figures-seats figures-live figures-speakers fuzz sanitize clean
+.PHONY: help setup model build run test check fmt bench compare figures-transcribe figures-engine figures-service figures-seats figures-live figures-speakers figures-web web fuzz sanitize clean
 
 BIN := target/release/gijiroku
+# Node as setup brings it where the system's is too old.
+export PATH := $(CURDIR)/web/.node/bin:$(PATH)
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 28
@@ -17,7 +19,10 @@ model: setup build ## Fetch the weights and import them; quiet when they are the
 	@$(BIN) model import --quiet base
 	@$(BIN) model import --quiet ge2e
 
-build: setup ## Build the release binary
+web: setup ## Build the pages into web/dist; quiet when nothing has changed
+	@web/build.sh
+
+build: setup web ## Build the release binary with the pages in it
 	@cargo build --release --locked --quiet
 
 run: model ## Start the server; the first time it prints the link by which the administrator is made
@@ -26,11 +31,15 @@ run: model ## Start the server; the first time it prints the link by which the a
 # The build of the tests is the only one: a program built by itself has other features of the crates, and is another.
 test: setup ## Run every test, for real: model, engine child, both databases, damaged files
 	@./.ci/setup.sh test
+	@web/build.sh
+	@cd web && npm run --silent unit
 	@cargo test --release --locked --no-run
 	@models/fetch.sh
 	@$(BIN) model import --quiet base
 	@$(BIN) model import --quiet ge2e
 	@cargo test --release --locked
+	@echo 'The pages in a browser, on the program and the model just built (pictures: web/test/browser/shots):'
+	@cd web && npm run --silent browser
 	@echo 'The same office on PostgreSQL:'
 	@OFFICE_DATABASE=postgres cargo test --release --locked --test it -- accounts:: exports:: fencing:: minutes:: recordings:: roles:: \
 		seats:: textwork:: transfers:: uploads::
@@ -40,6 +49,8 @@ check: setup ## The fast gate before a commit
 	cargo clippy --release --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --no-deps --document-private-items
 	cargo test --release --locked --test tidy
+	web/build.sh
+	cd web && npm run --silent check && npm run --silent unit
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; else echo 'check: cargo-deny is not installed (cargo install cargo-deny): licences and advisories were not checked'; fi
 
 fmt: ## Format the code
@@ -70,8 +81,12 @@ figures-live: model ## Measure what live captions promise: latency, rooms at onc
 figures-speakers: model ## Measure what is promised of speakers: errors, their number, cost, naming
 	@benches/figures-speakers.sh
 
+figures-web: setup ## Measure what the pages promise: size, opening, typing, scrolling, accessibility, stories
+	@./.ci/setup.sh test
+	@benches/figures-web.sh
+
 fuzz: ## Fuzz decoder, licences and the protocol of seats, a minute each (needs cargo-fuzz and clang)
-	cd fuzz && for target in decode licence seats; do RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=60; done
+	cd fuzz && for target in decode frames licence seats; do RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=60; done
 
 # The compiler checks every access of ours at every level this machine has; what tile instructions touch, it cannot see:
 # for those the tests put the operands before a page without access.

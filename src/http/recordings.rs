@@ -256,7 +256,7 @@ pub async fn audio(
 }
 
 /// Returns a recording that the caller may hear.
-async fn playable(app: &Shared, caller: &Caller, id: Id) -> Result<Recording, Problem> {
+pub(super) async fn playable(app: &Shared, caller: &Caller, id: Id) -> Result<Recording, Problem> {
     let recording = app.store.recording(id).await?.ok_or(Code::NotFound)?;
     match recording.meeting {
         Some(meeting) => drop(caller.meeting(app, meeting, Standing::Read).await?),

@@ -48,12 +48,13 @@ test('what is right and what needs a look is told with what to do', async () => 
 })
 
 test('what will be erased is seen before, and can be held', async () => {
-  const [meeting] = await office.admin.ask<{ id: string }[]>('GET', '/v1/meetings')
-  await office.admin.ask('PATCH', `/v1/meetings/${meeting?.id}`, { minutes_until: Date.now() + 3 * 86_400_000 })
+  const meetings = await office.admin.ask<{ id: string; title: string; sample: boolean }[]>('GET', '/v1/meetings')
+  const { id, title } = meetings.find((one) => one.sample) ?? { id: '', title: '' }
+  await office.admin.ask('PATCH', `/v1/meetings/${id}`, { minutes_until: Date.now() + 3 * 86_400_000 })
   await page.goto(`${office.root}/admin/retention`)
-  await page.getByRole('rowheader', { name: '定例会' }).waitFor()
+  await page.getByRole('rowheader', { name: title }).waitFor()
   expect(await look(page, 'admin-retention')).toEqual([])
-  await page.getByRole('button', { name: '「定例会」を法的保留にする' }).click()
+  await page.getByRole('button', { name: `「${title}」を法的保留にする` }).click()
   await page.getByRole('dialog').getByRole('button', { name: '法的保留にする' }).click()
   await page.getByText('7日以内に消去されるものはありません。').waitFor()
 })

@@ -131,7 +131,7 @@ test('a meeting of four hours', async () => {
   const longTasks = keys.filter((ms) => ms > 33).length
   figure('typing_p95', quantile(work, 0.95), 'ms', '<=16', quantile(work, 0.95) <= 16, `to the frame p50 ${quantile(keys, 0.5).toFixed(1)} p95 ${quantile(keys, 0.95).toFixed(1)} ms, ${longTasks} of ${keys.length} later than two frames`)
 
-  await page.waitForFunction(() => document.querySelectorAll('.transcript .block.drawn').length === 4_000)
+  await page.waitForTimeout(1_000)
   const passes: number[][] = []
   for (let turn = 0; turn < 3; turn++) passes.push(await scrolled(page))
   const worst = passes.map((frames) => Math.max(...frames))

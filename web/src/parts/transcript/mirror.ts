@@ -15,27 +15,44 @@ export function nodeOf(schema: Schema, block: Block): ProseNode {
   return type.create({ id: block.id }, text === '' ? null : schema.text(text))
 }
 
+/** Blocks of a sheet when it is made; edits may make it twice as long, or shorter. */
+const SHEET_BLOCKS = 40
+
 /** Makes the whole document. */
 export function documentOf(schema: Schema, blocks: Block[]): Fragment {
-  return Fragment.fromArray(blocks.map((block) => nodeOf(schema, block)))
+  return sheetsOf(schema, blocks.map((block) => nodeOf(schema, block)))
+}
+
+function sheetsOf(schema: Schema, nodes: ProseNode[]): Fragment {
+  const type = schema.nodes['sheet']
+  if (!type) throw new Error('no node for a sheet')
+  const sheets: ProseNode[] = []
+  for (let at = 0; at < nodes.length; at += SHEET_BLOCKS) sheets.push(type.create(null, nodes.slice(at, at + SHEET_BLOCKS)))
+  return Fragment.fromArray(sheets)
+}
+
+/** Visits every block of a document with the place before it. */
+export function eachBlock(doc: ProseNode, visit: (node: ProseNode, offset: number, index: number) => void): void {
+  let index = 0
+  doc.forEach((sheet, start) => sheet.forEach((node, offset) => visit(node, start + 1 + offset, index++)))
 }
 
 /** Returns the operations that lead from the model to what stands in the editor. */
 export function collected(doc: ProseNode, shown: Block[], known: ProseNode[]): Op[] {
   const ops: Op[] = []
-  for (const [index, block] of shown.entries()) {
-    const node = doc.maybeChild(index)
-    if (!node || node === known[index] || block.kind === 'gap') continue
+  eachBlock(doc, (node, _offset, index) => {
+    const block = shown[index]
+    if (!block || node === known[index] || block.kind === 'gap') return
     const op = spliceBetween(block.id, block.text, node.textContent)
     if (op) ops.push(op)
-  }
+  })
   return ops
 }
 
-/** Returns the children of a document. */
+/** Returns the blocks of a document. */
 export function children(doc: ProseNode): ProseNode[] {
   const out: ProseNode[] = []
-  doc.forEach((child) => out.push(child))
+  eachBlock(doc, (node) => out.push(node))
   return out
 }
 
@@ -55,28 +72,20 @@ export function reflected(state: EditorState, shown: Block[], wanted: Block[]): 
   return rebuilt(transaction, state, from, to, middle)
 }
 
-function offsetOf(doc: ProseNode, index: number): number {
-  let offset = 0
-  for (let at = 0; at < index; at++) offset += doc.child(at).nodeSize
-  return offset
-}
-
 /** Changes texts in place, each by its least difference. */
 function retexted(transaction: Transaction, state: EditorState, from: number, blocks: Block[]): Transaction | null {
-  let offset = offsetOf(state.doc, from)
   let changed = false
-  for (const [index, block] of blocks.entries()) {
-    const node = state.doc.child(from + index)
+  eachBlock(state.doc, (node, offset, index) => {
+    const block = blocks[index - from]
+    if (!block) return
     const [before, after] = [node.textContent, textOf(block)]
-    if (before !== after) {
-      const [start, end, text] = leastDifference(before, after)
-      const at = transaction.mapping.map(offset + 1)
-      if (text) transaction.replaceWith(at + start, at + end, state.schema.text(text))
-      else transaction.delete(at + start, at + end)
-      changed = true
-    }
-    offset += node.nodeSize
-  }
+    if (before === after) return
+    const [start, end, text] = leastDifference(before, after)
+    const at = transaction.mapping.map(offset + 1)
+    if (text) transaction.replaceWith(at + start, at + end, state.schema.text(text))
+    else transaction.delete(at + start, at + end)
+    changed = true
+  })
   return changed ? transaction : null
 }
 
@@ -89,19 +98,38 @@ function leastDifference(before: string, after: string): [number, number, string
   return [head, before.length - tail, after.slice(head, after.length - tail)]
 }
 
-/** Puts blocks in the place of blocks; nodes that stay the same stay themselves, and so do their rows. */
+/** Puts blocks in the place of blocks: the sheets they are on are written anew with the nodes that stay. */
 function rebuilt(transaction: Transaction, state: EditorState, from: number, to: number, blocks: Block[]): Transaction {
+  const { doc, schema } = state
+  let [start, end, offset, index] = [0, 0, 0, 0]
+  let found = false
+  const [head, tail]: [ProseNode[], ProseNode[]] = [[], []]
   const old = new Map<number, ProseNode>()
-  for (let index = from; index < to; index++) {
-    const node = state.doc.child(index)
-    old.set(node.attrs['id'] as number, node)
-  }
+  doc.forEach((sheet) => {
+    const last = index + sheet.childCount
+    // What is put between two sheets goes to the end of the first one.
+    const touches = found ? index < to : last >= from
+    if (touches) {
+      if (!found) [start, found] = [offset, true]
+      end = offset + sheet.nodeSize
+      sheet.forEach((node, _at, child) => {
+        const at = index + child
+        if (at < from) head.push(node)
+        else if (at >= to) tail.push(node)
+        else old.set(node.attrs['id'] as number, node)
+      })
+    }
+    index = last
+    offset += sheet.nodeSize
+  })
   const fresh = blocks.map((block) => {
     const node = old.get(block.id)
-    return node && node.type.name === block.kind && node.textContent === textOf(block) ? node : nodeOf(state.schema, block)
+    return node && node.type.name === block.kind && node.textContent === textOf(block) ? node : nodeOf(schema, block)
   })
-  const start = offsetOf(state.doc, from)
-  let end = start
-  for (let index = from; index < to; index++) end += state.doc.child(index).nodeSize
-  return transaction.replaceWith(start, end, fresh)
+  const all = [...head, ...fresh, ...tail]
+  const sheet = schema.nodes['sheet']
+  if (!sheet) throw new Error('no node for a sheet')
+  // One sheet stays one, so that its rows stay where they are; a long one is cut.
+  const content = all.length === 0 ? Fragment.empty : all.length <= 2 * SHEET_BLOCKS ? Fragment.from(sheet.create(null, all)) : sheetsOf(schema, all)
+  return transaction.replaceWith(start, end, content)
 }

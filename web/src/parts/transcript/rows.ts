@@ -113,20 +113,12 @@ class Row {
   }
 }
 
-/** So many rows are laid out in a few milliseconds. */
-const ROWS_A_TURN = 60
-const hasIdle = typeof requestIdleCallback === 'function'
-// Safari tells nobody when it is idle.
-const later = (turn: () => void) => (hasIdle ? requestIdleCallback(turn, { timeout: 200 }) : window.setTimeout(turn, 16))
-const soon = (asked: number) => (hasIdle ? cancelIdleCallback(asked) : clearTimeout(asked))
-
 /** Every row of a document, by the name of its block. */
 export class Rows {
   private readonly all = new Map<number, Row>()
   private blocks = new Map<number, Block>()
   private speakers = new Map<number, { name: string; role: string; place: number }>()
   private lit: HTMLElement | null = null
-  settled = false
 
   constructor(public words: Words, readonly events: RowEvents) {}
 
@@ -171,23 +163,6 @@ export class Rows {
     return this.all.get(id)?.dom ?? null
   }
 
-  /**
-   * Lays out every row, a few whenever the page is idle. At first rows out of sight are skipped, so that a long meeting
-   * opens at once; but a browser looks at each skipped row in every frame of scrolling, so none stays skipped for long.
-   * Returns what stops it.
-   */
-  settle(): () => void {
-    const waiting = [...this.all.values()]
-    let asked = 0
-    const some = () => {
-      for (const row of waiting.splice(0, ROWS_A_TURN)) row.dom.classList.add('drawn')
-      if (waiting.length > 0) asked = later(some)
-      else this.settled = true
-    }
-    asked = later(some)
-    return () => soon(asked)
-  }
-
   /** Lights the row that is heard now, and no other. */
   light(id: number | null): HTMLElement | null {
     const dom = id === null ? null : this.element(id)
@@ -204,7 +179,6 @@ export class Rows {
     return ({ node }) => {
       const id = node.attrs['id'] as number
       const row = new Row(id, kind, this)
-      if (this.settled) row.dom.classList.add('drawn')
       this.all.set(id, row)
       const { contentDOM } = row
       return {

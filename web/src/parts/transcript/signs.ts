@@ -4,6 +4,7 @@ import { Plugin, PluginKey, type EditorState, type Transaction } from '@tiptap/p
 import { Decoration, DecorationSet } from '@tiptap/pm/view'
 import { unitOf, type Block } from '../../state/minutes'
 import { unsure } from '../../state/unsure'
+import { eachBlock } from './mirror'
 
 /** A stretch of a block's text, in characters. */
 export type Stretch = { block: number; at: number; length: number }
@@ -72,16 +73,15 @@ type Doc = Transaction['doc']
 
 function offsetsOf(doc: Doc): Map<number, { at: number; text: string }> {
   const out = new Map<number, { at: number; text: string }>()
-  doc.forEach((node, offset) => out.set(node.attrs['id'] as number, { at: offset + 1, text: node.textContent }))
+  eachBlock(doc, (node, offset) => out.set(node.attrs['id'] as number, { at: offset + 1, text: node.textContent }))
   return out
 }
 
 /** Words the recogniser was unsure of: of all blocks at first, then of those that changed. */
 function ofBlocks(set: DecorationSet, doc: Doc, blocks: Block[], only: Set<number> | null): { gone: Decoration[]; come: Decoration[] } {
   const [gone, come]: [Decoration[], Decoration[]] = [[], []]
-  let index = 0
-  doc.forEach((node, offset) => {
-    const block = blocks[index++]
+  eachBlock(doc, (node, offset, index) => {
+    const block = blocks[index]
     if (!block || block.kind !== 'utterance' || (only && !only.has(block.id))) return
     if (only) gone.push(...set.find(offset, offset + node.nodeSize))
     for (const [from, to] of unsure(block)) come.push(Decoration.inline(offset + 1 + from, offset + 1 + to, { class: 'unsure' }))

@@ -1,5 +1,6 @@
 // What keys, pasting and dropping may do: they change texts, never which blocks there are. Splitting and joining are
 // operations of their own, made by the page.
+import type { Node as ProseNode } from '@tiptap/pm/model'
 import { Plugin, TextSelection, type EditorState, type Transaction } from '@tiptap/pm/state'
 import type { EditorView } from '@tiptap/pm/view'
 import { MIRRORED } from './mirror'
@@ -12,12 +13,15 @@ export type TypingEvents = {
 
 /** Tells whether two documents have the same blocks. */
 function sameBlocks(transaction: Transaction): boolean {
-  const [before, after] = [transaction.before, transaction.doc]
+  return same(transaction.before, transaction.doc)
+}
+
+function same(before: ProseNode, after: ProseNode): boolean {
+  if (before === after) return true
+  if (before.type !== after.type || before.attrs['id'] !== after.attrs['id']) return false
+  if (before.isTextblock || before.isAtom) return true
   if (before.childCount !== after.childCount) return false
-  for (let index = 0; index < before.childCount; index++) {
-    const [a, b] = [before.child(index), after.child(index)]
-    if (a !== b && (a.attrs['id'] !== b.attrs['id'] || a.type !== b.type)) return false
-  }
+  for (let index = 0; index < before.childCount; index++) if (!same(before.child(index), after.child(index))) return false
   return true
 }
 
