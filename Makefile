@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup model build run test check fmt bench compare figures-transcribe figures-engine figures-service figures-seats fuzz sanitize clean
+.PHONY: help setup model build run test check fmt bench compare figures-transcribe figures-engine figures-service figures-seats figures-live fuzz sanitize clean
 
 BIN := target/release/gijiroku
 
@@ -61,6 +61,9 @@ figures-service: model ## Measure what the service promises: faults, edits, load
 
 figures-seats: setup ## Measure what the seats promise: no seat twice, none lost, grants, storms, restarts
 	@benches/figures-seats.sh
+
+figures-live: model ## Measure what live captions promise: latency, rooms at once, accuracy, eight hours, faults
+	@benches/figures-live.sh
 
 fuzz: ## Fuzz the decoder for a minute (needs cargo-fuzz and clang)
 	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run decode -- -max_total_time=60

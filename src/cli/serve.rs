@@ -20,8 +20,8 @@ use crate::http::serve::Tls;
 use crate::http::uploads::Uploads;
 use crate::http::{self, App, Settings, secret, session};
 use crate::jobs::nightly::Nightly;
-use crate::jobs::recognise::Workshop;
-use crate::jobs::{licence, nightly, sweep, tick_seats, worker};
+use crate::jobs::recognise::{Bench, Workshop};
+use crate::jobs::{self, licence, nightly, sweep, tick_seats, worker};
 use crate::seats::licence::keys::SigningKey;
 use crate::speech::engine::Patience;
 use crate::store::audit::Actor;
@@ -30,6 +30,7 @@ use crate::store::blobs::Blobs;
 use crate::store::folder::DataFolder;
 use crate::store::instance;
 use crate::store::licences::LicenceSite;
+use crate::store::live::Live;
 use crate::store::retention::Periods;
 use crate::store::seats::{self, Seats};
 use crate::store::staging::Staging;
@@ -100,16 +101,25 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
     let key = instance::key_or_new(folder.path(), &rand::random()).context("サーバーの鍵を用意できません")?;
     let site = licence_site(config, &key)?;
     store.apply_licence(&site, &seats, UnixMs::now()).await.context("ライセンスを読めません")?;
+    let live = Live::open(&store, &folder.live()).await.context("録音中の会議を読み込めません")?;
     let work = worker_settings(config, args, (&folder, &blobs), seats.clone())?;
+    let rooms = jobs::live::Settings {
+        live: live.clone(),
+        workshop: work.workshop.clone(),
+        blobs: blobs.clone(),
+        seats: seats.clone(),
+    };
+    let rooms = tokio::spawn(jobs::live::run(store.clone(), rooms, stop.clone()));
     let worker = tokio::spawn(worker::run(store.clone(), work, stop.clone()));
     let hourly = licence::run(store.clone(), seats.clone(), site.clone(), UnixMs::now, stop.clone());
     let licences = tokio::spawn(hourly);
-    let app = App::new(store.clone(), (blobs, staging), seats, settings(config), UnixMs::now);
+    let app = App::new(store.clone(), (blobs, staging, live), seats, settings(config), UnixMs::now);
     let app = Arc::new(app.licensed(site, Some(key)));
     tokio::spawn(http::uploads::resume(Arc::clone(&app)));
     let tls = tls(config);
     let served = http::serve::serve(listeners, tls.as_ref(), http::router(app), wish_to_stop()?).await;
     stop.cancel();
+    rooms.await?;
     worker.await?;
     sweeper.await?;
     ticker.await?;
@@ -250,6 +260,7 @@ fn worker_settings(
         threads,
         patience: Patience::default(),
         longest: MediaTime::from_ms(u64::from(config.uploads.hours_max) * 3_600_000),
+        bench: Bench::default(),
     };
     Ok(worker::Settings {
         node: node(folder.path())?,

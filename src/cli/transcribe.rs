@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 
@@ -153,6 +154,8 @@ fn transcribed(args: &Args) -> Result<Transcript, Refusal> {
         vocabulary: &vocabulary,
         model: whisper.id.clone(),
         stop: &stop,
+        // Nobody shares this engine.
+        waits: &AtomicBool::new(false),
     };
     let mut keep = |outcome: &Outcome| {
         checkpoint.as_mut().map_or(Ok(()), |checkpoint: &mut Checkpoint| checkpoint.append(outcome))

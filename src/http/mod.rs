@@ -21,6 +21,7 @@ pub mod import;
 pub mod jobs;
 pub mod licence;
 pub mod limits;
+pub mod live;
 pub mod meetings;
 pub mod metrics;
 pub mod minutes;
@@ -29,6 +30,7 @@ pub mod openapi;
 pub mod outlook;
 pub mod people;
 pub mod proposals;
+pub mod realtime;
 pub mod recordings;
 pub mod rendered;
 pub mod retention;
@@ -67,6 +69,7 @@ use crate::seats::licence::keys::SigningKey;
 use crate::store::Store;
 use crate::store::blobs::Blobs;
 use crate::store::licences::LicenceSite;
+use crate::store::live::Live;
 use crate::store::seats::Seats;
 use crate::store::staging::Staging;
 
@@ -120,6 +123,8 @@ pub struct App {
     pub blobs: Blobs,
     /// Where uploads grow until they are whole.
     pub staging: Staging,
+    /// What is being recorded now.
+    pub live: Live,
     /// Who may work now.
     pub seats: Seats,
     /// What an administrator set.
@@ -141,10 +146,10 @@ pub struct App {
 }
 
 impl App {
-    /// Makes a service on a store, with audio in `blobs` and unfinished files in `staging`.
+    /// Makes a service on a store, with audio in `blobs`, unfinished files in `staging`, and what is recorded in `live`.
     pub fn new(
         store: Store,
-        (blobs, staging): (Blobs, Staging),
+        (blobs, staging, live): (Blobs, Staging, Live),
         seats: Seats,
         settings: Settings,
         clock: impl Fn() -> UnixMs + Send + Sync + 'static,
@@ -158,6 +163,7 @@ impl App {
             store,
             blobs,
             staging,
+            live,
             seats,
             settings,
             clock,
@@ -236,6 +242,8 @@ pub fn api() -> OpenApiRouter<Shared> {
         .merge(recordings::routes())
         .merge(transcriptions::routes())
         .merge(seats::routes())
+        .merge(live::routes())
+        .routes(routes!(realtime::realtime))
         .routes(routes!(licence::standing, licence::install))
         .routes(routes!(licence::inspect))
         .merge(text())

@@ -4,7 +4,9 @@
 //! - **Out**: outcomes as they are settled, progress, and at the end the transcript.
 //! - **Never**: decides about text (that is `speech`), prints, or forgets what it was told to keep.
 
+mod carried;
 pub mod licence;
+pub mod live;
 pub mod nightly;
 pub mod recognise;
 pub mod seat;

@@ -46,17 +46,43 @@ pub struct Workshop {
     pub patience: Patience,
     /// Longest recording that is recognised.
     pub longest: MediaTime,
+    /// The engine that everybody here shares.
+    pub bench: Bench,
+}
+
+/// Where the tools lie that everybody on this node shares: one engine holds the weights once, and does what is most
+/// urgent first, whether a room or a recording asks.
+#[derive(Debug, Clone, Default)]
+pub struct Bench(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    tools: Mutex<Option<Tools>>,
+    /// Rooms need all of the engine: recordings wait.
+    recordings_wait: AtomicBool,
+}
+
+impl Bench {
+    /// Says whether recordings wait, because rooms need all of the engine.
+    pub fn let_recordings_wait(&self, wait: bool) {
+        self.0.recordings_wait.store(wait, Ordering::Relaxed);
+    }
+
+    /// Returns where it is said that recordings wait.
+    pub fn recordings_wait(&self) -> &AtomicBool {
+        &self.0.recordings_wait
+    }
 }
 
 /// What one job after the other uses.
 #[derive(Debug)]
 pub struct Tools {
     model: Located,
-    backend: Backend,
-    detector: Arc<Silero>,
+    pub(super) backend: Backend,
+    pub(super) detector: Arc<Silero>,
     /// Turns words into the model's tokens; made when a job first has words.
     tokenizer: Option<Tokenizer>,
-    engine: Handle,
+    pub(super) engine: Handle,
 }
 
 /// What others want of a running job, and see of it.
@@ -177,6 +203,7 @@ pub fn recognise(
         vocabulary: &vocabulary,
         model: now.model.id.clone(),
         stop: &task.signals.stop,
+        waits: workshop.bench.recordings_wait(),
     };
     let mut keep = |outcome: &Outcome| {
         // An answer came, so the engine is up, whatever it was when the job began.
@@ -192,7 +219,7 @@ pub fn recognise(
     })?;
     let heard_ms = transcript.duration_ms.saturating_sub(resumed_ms);
     let speed_ms = speed(heard_ms, clock().since(since));
-    // Only after a whole run nothing is unanswered; after any other a new engine is started.
+    // Only after a whole run nothing is unanswered; after any other what is still asked for goes with the handle.
     if now.engine.unanswered() == 0 {
         *tools = Some(now);
     }
@@ -205,8 +232,10 @@ fn speed(heard_ms: u64, took: Duration) -> Option<u64> {
 }
 
 impl Workshop {
-    /// Returns the tools of the job before if they still fit, else new ones.
-    fn tools(&self, before: Option<Tools>, clock: fn() -> Mono) -> Result<Tools, Setback> {
+    /// Returns the tools of before if they still fit, else those on the bench, else new ones.
+    ///
+    /// Errors: see [`Setback`].
+    pub fn tools(&self, before: Option<Tools>, clock: fn() -> Mono) -> Result<Tools, Setback> {
         let store = ModelStore::open(&self.models).map_err(|error| no_model(&error))?;
         let model = store.resolve(&self.model).map_err(|error| no_model(&error))?;
         let fits = |tools: &Tools| {
@@ -215,6 +244,16 @@ impl Workshop {
         if let Some(tools) = before.filter(fits) {
             return Ok(tools);
         }
+        let mut bench = self.bench.0.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tools) = bench.as_ref().filter(|tools| fits(tools)) {
+            return Ok(tools.share());
+        }
+        let tools = self.new_tools(&store, model, clock)?;
+        *bench = Some(tools.share());
+        Ok(tools)
+    }
+
+    fn new_tools(&self, store: &ModelStore, model: Located, clock: fn() -> Mono) -> Result<Tools, Setback> {
         let weights = store.read_vad(VAD_MODEL).map_err(|error| no_model(&error))?;
         let detector = Silero::from_safetensors(&weights).map_err(|error| {
             let error: &dyn std::error::Error = &error;
@@ -243,8 +282,19 @@ impl Workshop {
 }
 
 impl Tools {
+    /// Returns tools that share the engine.
+    fn share(&self) -> Self {
+        Self {
+            model: self.model.clone(),
+            backend: self.backend,
+            detector: Arc::clone(&self.detector),
+            tokenizer: None,
+            engine: self.engine.share(),
+        }
+    }
+
     /// Reads the office's words and makes hints of them. Words that cannot be read help nobody, but stop nothing.
-    fn words(&mut self, text: &str) -> Result<(Vocabulary, Vec<u32>), Setback> {
+    pub(super) fn words(&mut self, text: &str) -> Result<(Vocabulary, Vec<u32>), Setback> {
         if text.is_empty() {
             return Ok((Vocabulary::default(), Vec::new()));
         }

@@ -42,6 +42,8 @@ pub struct Job<'a> {
     pub model: String,
     /// Set to stop soon; what is settled by then has been kept.
     pub stop: &'a AtomicBool,
+    /// Set while nothing new is to be asked: somebody more urgent needs all of the engine.
+    pub waits: &'a AtomicBool,
 }
 
 /// How far a transcription has come.
@@ -79,7 +81,8 @@ pub fn transcribe(
     keep: &mut dyn FnMut(&Outcome) -> Result<(), StoreError>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Transcript, TranscribeError> {
-    let Job { mut reader, mut vad, mut long_form, engine, vocabulary, model, stop } = job;
+    let Job { mut reader, mut vad, mut long_form, engine, vocabulary, model, stop, waits } = job;
+    let mut desk = Desk { engine, stop, waits };
     let mut ears = Ears::default();
     let mut done = Done { outcomes: Vec::new(), expected: reader.expected(), keep, progress };
     let mut samples = Vec::new();
@@ -88,15 +91,15 @@ pub fn transcribe(
         samples.clear();
         more = reader.read(&mut samples)?;
         ears.hear(&mut long_form, &samples, vad.push(&samples));
-        exchange(&mut long_form, engine, &mut done, stop, Duration::ZERO)?;
+        exchange(&mut long_form, &mut desk, &mut done, Duration::ZERO)?;
         while !long_form.wants_sound() {
-            exchange(&mut long_form, engine, &mut done, stop, STOP_POLL)?;
+            exchange(&mut long_form, &mut desk, &mut done, STOP_POLL)?;
         }
     }
     ears.hear(&mut long_form, &[], vad.finish());
     long_form.finish();
     while !long_form.is_idle() {
-        exchange(&mut long_form, engine, &mut done, stop, STOP_POLL)?;
+        exchange(&mut long_form, &mut desk, &mut done, STOP_POLL)?;
     }
     Ok(transcript(model, done.outcomes, vocabulary, &reader.report()))
 }
@@ -123,6 +126,13 @@ impl Ears {
     }
 }
 
+/// Where windows are asked, and what others want of it.
+struct Desk<'a> {
+    engine: &'a mut Handle,
+    stop: &'a AtomicBool,
+    waits: &'a AtomicBool,
+}
+
 /// What is settled so far, and who is told.
 struct Done<'a> {
     outcomes: Vec<Outcome>,
@@ -134,17 +144,16 @@ struct Done<'a> {
 /// Gives the engine what it can take, takes the answers that come within `patience`, and keeps what is settled.
 fn exchange(
     long_form: &mut LongForm,
-    engine: &mut Handle,
+    desk: &mut Desk<'_>,
     done: &mut Done<'_>,
-    stop: &AtomicBool,
     patience: Duration,
 ) -> Result<(), TranscribeError> {
-    if stop.load(Ordering::Relaxed) {
+    if desk.stop.load(Ordering::Relaxed) {
         return Err(TranscribeError::Stopped);
     }
-    submit(long_form, engine)?;
+    submit(long_form, desk)?;
     let mut patience = patience;
-    while let Some((id, answer)) = engine.receive(patience) {
+    while let Some((id, answer)) = desk.engine.receive(patience) {
         match answer {
             Ok(recognition) => long_form.answer(id, Some(recognition)),
             Err(EngineError::Refused(_) | EngineError::Poisoned { .. }) => long_form.answer(id, None),
@@ -155,20 +164,21 @@ fn exchange(
         while let Some(outcome) = long_form.take_fresh() {
             (done.keep)(&outcome)?;
         }
-        submit(long_form, engine)?;
+        submit(long_form, desk)?;
         patience = Duration::ZERO;
     }
     while let Some(outcome) = long_form.pop() {
         done.take(outcome);
     }
-    match engine.health() {
+    match desk.engine.health() {
         Health::Starting | Health::Up => Ok(()),
         Health::Degraded { cause } | Health::Over { cause } => Err(TranscribeError::Engine(cause)),
     }
 }
 
-fn submit(long_form: &mut LongForm, engine: &mut Handle) -> Result<(), TranscribeError> {
-    while engine.unanswered() < engine.capacity() {
+fn submit(long_form: &mut LongForm, desk: &mut Desk<'_>) -> Result<(), TranscribeError> {
+    let engine = &mut *desk.engine;
+    while engine.unanswered() < engine.capacity() && !desk.waits.load(Ordering::Relaxed) {
         let Some(task) = long_form.next_task() else { return Ok(()) };
         if let Err((error, _)) = engine.try_submit(task.id, task.request) {
             return Err(TranscribeError::Engine(error.to_string()));

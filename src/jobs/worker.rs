@@ -21,9 +21,11 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::carried::live_work;
 use super::recognise::{Heard, Setback, Signals, Task, Tools, Workshop, recognise};
-use super::seat::JobSeat;
+use super::seat;
 use crate::clock::{Mono, UnixMs};
+use crate::minutes::carry::carry;
 use crate::minutes::dictionary::Day;
 use crate::minutes::draft::draft;
 use crate::minutes::{HeaderField, Minutes};
@@ -31,7 +33,7 @@ use crate::speech::longform::Outcome;
 use crate::speech::transcript::Transcript;
 use crate::store::blobs::{BlobError, BlobKey, Blobs, Fetched};
 use crate::store::jobs::{Claimed, Failure, Finished, Hindrance, Hold, Job, Lease};
-use crate::store::seats::Seats;
+use crate::store::seats::{HeldSeat, Seats};
 use crate::store::windows::Question;
 use crate::store::{Store, StoreError};
 
@@ -50,7 +52,7 @@ const SEAT_PAUSE: Duration = Duration::from_secs(5);
 /// A running job that does not move for so long is wedged: the engine's deadlines end everything that hangs long
 /// before, and a recording of twelve silent hours is decoded in less.
 const SILENCE_MAX: Duration = Duration::from_secs(10 * 60);
-/// Most jobs at once: each has an engine of its own with the whole model.
+/// Most jobs at once: they share one engine, and each decodes and keeps its windows by itself.
 const JOBS_AT_ONCE_MAX: u16 = 16;
 
 /// How a node works.
@@ -78,9 +80,7 @@ struct Node {
 
 /// Works until `stop`; then running jobs go back to the line at once, with everything settled kept.
 pub async fn run(store: Store, settings: Settings, stop: CancellationToken) {
-    let mut settings = settings;
     let at_once = settings.jobs_at_once.clamp(1, JOBS_AT_ONCE_MAX);
-    settings.workshop.threads = (settings.workshop.threads / at_once).max(1);
     let node = Arc::new(Node { store, settings, stop });
     match node.store.free_leases(&node.settings.node, UnixMs::now()).await {
         Ok(0) => {}
@@ -157,18 +157,18 @@ impl Node {
     }
 
     /// Takes a seat for a job.
-    async fn seat(&self, job: &Job) -> Result<JobSeat, Hindrance> {
+    async fn seat(&self, job: &Job) -> Result<HeldSeat, Hindrance> {
         let applicant = self.store.applicant(job.user).await.map_err(|error| {
             log(&error, "the owner of a job cannot be looked up");
             Hindrance::DatabaseDown
         })?;
-        JobSeat::take(&self.settings.seats, job, applicant.ok_or(Hindrance::SeatRefused)?).await
+        seat::take(&self.settings.seats, job, applicant.ok_or(Hindrance::SeatRefused)?).await
     }
 
     /// Runs the recogniser, and renews the lease meanwhile.
     async fn recognise(
         &self,
-        (job, seat): (&Job, JobSeat),
+        (job, seat): (&Job, HeldSeat),
         lease: Lease,
         tools: Option<Tools>,
         signals: &Arc<Signals>,
@@ -185,7 +185,8 @@ impl Node {
                 }
                 _ = beat.tick() => {
                     let now = signals.reached();
-                    if now != reached {
+                    let waits = self.settings.workshop.bench.recordings_wait().load(Ordering::Relaxed);
+                    if now != reached || waits {
                         reached = now;
                         self.store.pulse().moved(job.id, Mono::now());
                     }
@@ -201,7 +202,7 @@ impl Node {
     /// Gets the audio, then recognises it on a blocking thread.
     async fn run(
         &self,
-        (job, seat): (&Job, JobSeat),
+        (job, seat): (&Job, HeldSeat),
         lease: Lease,
         tools: Option<Tools>,
         signals: &Arc<Signals>,
@@ -305,6 +306,7 @@ impl Node {
             let known = [(HeaderField::Title, meeting.title), (HeaderField::HeldOn, meeting.held_on)];
             draft.header.extend(known.into_iter().filter(|(_, value)| !value.is_empty()));
         }
+        carry(&mut draft, &live_work(self.store.carried(job.recording).await?));
         Ok(draft)
     }
 

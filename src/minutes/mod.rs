@@ -9,6 +9,7 @@
 //!                        └─ clean, notation, dictionary ─► proposals ─ accepted ─► ops
 //! ```
 
+pub mod carry;
 pub mod clean;
 pub mod consistency;
 pub mod csv;

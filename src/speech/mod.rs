@@ -10,6 +10,7 @@ mod backend;
 pub mod capacity;
 pub mod detect;
 pub mod engine;
+pub mod live;
 pub mod longform;
 pub mod model;
 pub mod native;
@@ -23,7 +24,7 @@ pub mod whisper;
 pub mod window;
 
 pub use backend::Backend;
-pub use schedule::{Due, Urgency};
+pub use schedule::{Due, Level, Urgency};
 
 /// Most samples one request may carry: 30 s, the span of Whisper's encoder.
 pub const REQUEST_SAMPLES_MAX: usize = 480_000;
@@ -129,6 +130,13 @@ pub struct Recognition {
 }
 
 impl Recognition {
+    /// Returns all text as written; bytes that are no UTF-8 are halves of characters at a cut and are left out.
+    pub fn text(&self) -> String {
+        let tokens = self.pieces.iter().flat_map(|piece| &piece.tokens);
+        let bytes: Vec<u8> = tokens.flat_map(|token| token.bytes.iter().copied()).collect();
+        bytes.utf8_chunks().map(|chunk| chunk.valid()).collect()
+    }
+
     /// Returns how many text tokens were written in one pass, on average: what the decoder's limit applies to.
     pub fn tokens_per_pass(&self) -> usize {
         let tokens: usize = self.pieces.iter().map(|piece| piece.tokens.len()).sum();

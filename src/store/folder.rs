@@ -51,6 +51,11 @@ impl DataFolder {
         audio_in(&self.path)
     }
 
+    /// Returns where live meetings are recorded.
+    pub fn live(&self) -> PathBuf {
+        self.path.join("live")
+    }
+
     /// Returns the folder itself.
     pub fn path(&self) -> &Path {
         &self.path

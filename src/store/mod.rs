@@ -16,6 +16,7 @@ pub mod instance;
 pub mod jobs;
 pub mod licences;
 mod links;
+pub mod live;
 pub mod meetings;
 pub mod minutes;
 pub mod models;

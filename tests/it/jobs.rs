@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gijiroku::audio::MediaTime;
 use gijiroku::clock::UnixMs;
-use gijiroku::jobs::recognise::Workshop;
+use gijiroku::jobs::recognise::{Bench, Workshop};
 use gijiroku::jobs::worker;
 use gijiroku::minutes::Minutes;
 use gijiroku::speech::engine::Patience;
@@ -316,6 +316,7 @@ impl Desk {
             threads,
             patience: Patience::default(),
             longest,
+            bench: Bench::default(),
         };
         let settings = worker::Settings {
             node: "node".to_owned(),

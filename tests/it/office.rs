@@ -11,6 +11,7 @@ use gijiroku::seats::licence::keys::SigningKey;
 use gijiroku::store::audit::Actor;
 use gijiroku::store::blobs::{self, Blobs};
 use gijiroku::store::folder::DataFolder;
+use gijiroku::store::live::Live;
 use gijiroku::store::seats::{Clocks, Seats};
 use gijiroku::store::staging::Staging;
 use gijiroku::store::users::{NewUser, Purpose, Role, User};
@@ -88,7 +89,8 @@ impl Office {
         let data = DataFolder::open(folder.path()).expect("nobody else works in a fresh folder");
         let blobs = Blobs::open(blobs::Settings::Local { folder: data.audio() }).await;
         let staging = Staging::open(&data.uploads()).expect("a fresh folder can hold uploads");
-        let kept = (blobs.expect("a fresh folder can hold audio"), staging);
+        let live = Live::open(&store, &data.live()).await.expect("a fresh folder can hold journals");
+        let kept = (blobs.expect("a fresh folder can hold audio"), staging, live);
         let (hands_of_seats, opened) = (Arc::clone(&clock), clock.load(Ordering::SeqCst));
         let clocks_of_seats: Clocks = Arc::new(move || {
             let wall = hands_of_seats.load(Ordering::SeqCst);

@@ -51,7 +51,7 @@ const FENCES: [(&str, &[&str]); 34] = [
     ("tokio", &["src/cli/", "src/store/", "src/jobs/", "src/http/", "src/main.rs"]),
     ("clap", &["src/cli/", "src/main.rs"]),
     ("anyhow", &["src/cli/", "src/main.rs"]),
-    ("qrcode", &["src/cli/"]),
+    ("qrcode", &["src/cli/", "src/http/live"]),
     ("indicatif", &["src/cli/", "src/main.rs"]),
     ("signal_hook", &["src/cli/", "src/main.rs"]),
     ("cpal", &["src/cli/capture.rs"]),

@@ -21,7 +21,7 @@ mod lstm;
 mod silero;
 mod spectrum;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod weights;
 
 use std::sync::Arc;

@@ -111,7 +111,7 @@ pub async fn live(
 /// Tells whether a page of this very server opens the socket: a browser sends its cookies for any page that asks.
 ///
 /// A program that shows a token is no page, and says no origin.
-fn is_same_origin(headers: &HeaderMap, proof: &Proof) -> bool {
+pub(in crate::http) fn is_same_origin(headers: &HeaderMap, proof: &Proof) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(origin) = text(ORIGIN) else { return matches!(proof, Proof::Token(..)) };
     let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));

@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::store::dialect::{Tx, Value, values};
 
 /// What a backup holds; a table comes after those it refers to.
-pub const KEPT: [&str; 29] = [
+pub const KEPT: [&str; 33] = [
     "settings",
     "departments",
     "users",
@@ -24,6 +24,10 @@ pub const KEPT: [&str; 29] = [
     "jobs",
     "windows",
     "transcripts",
+    "lives",
+    "live_streams",
+    "live_lines",
+    "live_notes",
     "minutes",
     "snapshots",
     "revisions",
