@@ -65,8 +65,8 @@ figures-seats: setup ## Measure what the seats promise: no seat twice, none lost
 figures-live: model ## Measure what live captions promise: latency, rooms at once, accuracy, eight hours, faults
 	@benches/figures-live.sh
 
-fuzz: ## Fuzz the decoder for a minute (needs cargo-fuzz and clang)
-	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run decode -- -max_total_time=60
+fuzz: ## Fuzz decoder, licences and the protocol of seats, a minute each (needs cargo-fuzz and clang)
+	cd fuzz && for target in decode licence seats; do RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=60; done
 
 # The compiler checks every access of ours at every level this machine has; what tile instructions touch, it cannot see:
 # for those the tests put the operands before a page without access.

@@ -17,6 +17,7 @@ pub mod resample;
 pub mod rf64;
 pub mod sender;
 pub mod time;
+pub mod timeline;
 pub mod vad;
 pub mod wav;
 

@@ -6,6 +6,7 @@
 )]
 
 mod accounts;
+mod capture;
 mod clients;
 mod engine;
 mod export;

@@ -1,5 +1,6 @@
 //! Live meetings: what is acknowledged is never lost, and a recording needs neither a seat nor a recogniser.
 
+mod lossy;
 mod microphone;
 pub mod stored;
 
@@ -15,6 +16,7 @@ use crate::faults::served::{Served, Start};
 use crate::office::{Office, Person};
 use crate::seating;
 use crate::support::{meeting_sound, repository};
+use lossy::Lossy;
 use microphone::{Line, Microphone, noise};
 
 /// How often something is looked at that takes its time.
@@ -131,6 +133,20 @@ async fn whatever_happens_to_frames_on_their_way_the_recording_is_what_the_micro
     let sounds = house.recordings(&meeting, 1).await;
     assert!(sounds[0] == bytes_of(&sound), "every sample is the one that was heard");
     assert_eq!(house.person.post(&format!("/v1/live/{id}/pause"), json!({})).await.status, 409);
+}
+
+#[tokio::test]
+async fn on_a_line_that_damages_doubles_swaps_and_cuts_no_sample_is_lost_and_none_comes_twice() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let house = House::open(folder.path(), false).await;
+    let live = house.begin(json!({ "title": "定例会" })).await;
+    let (id, meeting, sound) = (text(&live, "live"), text(&live, "meeting"), noise(16_000 * 40));
+    let place = (house.served.root.as_str(), format!("/v1/live/{id}/record"), house.token.as_str());
+    let faults = Lossy::new(place, &sound, 0x5EED).record().await;
+    let happened = [faults.damaged, faults.doubled, faults.swapped, faults.cut];
+    assert!(happened.iter().all(|times| *times > 0), "{faults:?}");
+    house.person.post(&format!("/v1/live/{id}/end"), json!({})).await;
+    assert!(house.recordings(&meeting, 1).await[0] == bytes_of(&sound), "{faults:?}");
 }
 
 #[tokio::test]

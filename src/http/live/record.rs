@@ -319,6 +319,10 @@ impl<'a> Microphone<'a> {
     /// Brings what came onto the disk, then says so.
     async fn acknowledge(&mut self, socket: &mut WebSocket) -> Result<(), End> {
         self.sync().await?;
+        if let Some((from, _)) = self.asked {
+            // What was sent again may have been lost again, and nothing may follow that shows it.
+            self.ask(socket, from).await?;
+        }
         let samples = self.pen.durable();
         if samples > self.acknowledged {
             self.acknowledged = samples;

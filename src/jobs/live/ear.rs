@@ -91,7 +91,7 @@ impl Ear {
             let Some(frame) = self.reader.next_frame()? else { break };
             push(&mut self.resampler, &frame.samples, &mut self.waiting);
         }
-        self.end_if_over();
+        self.end_if_over(now);
         Ok(heard)
     }
 
@@ -100,7 +100,7 @@ impl Ear {
     }
 
     /// Ends the session once the microphone has sent all it has.
-    fn end_if_over(&mut self) {
+    fn end_if_over(&mut self, now: Mono) {
         let progress = self.stream.progress();
         // What was sealed is waited for no longer.
         let is_whole = progress.end.is_some_and(|end| progress.written >= end);
@@ -111,7 +111,7 @@ impl Ear {
         self.has_ended = true;
         self.resampler.finish(&mut self.waiting);
         // What does not fit now is the silence of a filter's tail.
-        let _ = self.session.push(&self.waiting, Mono::from_ms(0));
+        let _ = self.session.push(&self.waiting, now);
         self.waiting.clear();
         self.session.end();
     }
