@@ -136,9 +136,9 @@ export function nextDue(captions: Captions, now: number, delayMs: number): numbe
 export type Row = { key: string; line: number | null; settled: string; loose: string; isMessage: boolean; isFirst: boolean; stream: number | null }
 
 /** A row must not begin with these; they hang at its end. */
-const NOT_FIRST = new Set('、。，．・：；？！」』）】〕〉》”’ー々ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ,.!?)]}')
+const NOT_FIRST = /[\p{Pe}\p{Pf},.!?、。，．・：；？！\u30fc\u3005\u3041\u3043\u3045\u3047\u3049\u3063\u3083\u3085\u3087\u308e\u30a1\u30a3\u30a5\u30a7\u30a9\u30c3\u30e3\u30e5\u30e7\u30ee]/u
 /** A row must not end with these. */
-const NOT_LAST = new Set('「『（【〔〈《“‘([{')
+const NOT_LAST = /[\p{Ps}\p{Pi}]/u
 
 /** Returns how wide a character is, in full-width characters. */
 function width(character: string): number {
@@ -175,14 +175,14 @@ function cutsOf(characters: string[], most: number): number[] {
       continue
     }
     // One mark may hang over the edge.
-    if (NOT_FIRST.has(character) && filled <= most && filled + wide <= most + 1) {
+    if (NOT_FIRST.test(character) && filled <= most && filled + wide <= most + 1) {
       filled += wide
       at++
-      if (at < characters.length && !NOT_FIRST.has(characters[at] ?? '')) { cuts.push(at); filled = 0 }
+      if (at < characters.length && !NOT_FIRST.test(characters[at] ?? '')) { cuts.push(at); filled = 0 }
       continue
     }
     let cut = at
-    while (cut > start + 1 && (NOT_FIRST.has(characters[cut] ?? '') || NOT_LAST.has(characters[cut - 1] ?? ''))) cut--
+    while (cut > start + 1 && (NOT_FIRST.test(characters[cut] ?? '') || NOT_LAST.test(characters[cut - 1] ?? ''))) cut--
     if (cut <= start + 1) cut = at
     cuts.push(cut)
     filled = characters.slice(cut, at).reduce((sum, one) => sum + width(one), 0)
@@ -222,4 +222,10 @@ export function contrast(a: string, b: string): number {
   }
   const [bright, dark] = [light(a), light(b)].sort((x, y) => y - x) as [number, number]
   return (bright + 0.05) / (dark + 0.05)
+}
+
+/** Returns the first row that a screen of `most` rows shows: it only ever moves on, so that no row comes back down. */
+export function firstRow(all: readonly Row[], previous: string | null, most: number): number {
+  const before = previous === null ? -1 : all.findIndex((row) => row.key === previous)
+  return Math.max(0, before, all.length - most)
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { agendaNow, colours, contrast, isOvertaken, lagSeconds, nextDue, noCaptions, passages, rows, told, type CaptionEvent, type Captions, type Status } from '../../src/state/captions'
+import { agendaNow, colours, contrast, firstRow, isOvertaken, lagSeconds, nextDue, noCaptions, passages, rows, told, type CaptionEvent, type Captions, type Status } from '../../src/state/captions'
 
 const status: Status = { phase: 'recording', recognition: 'running', sentence: '録音中です。', lag_ms: 0, level: 'full' }
 const at = { stream: 0, start_ms: 0, end_ms: 1 }
@@ -79,4 +79,15 @@ test('every pair of colours can be read from the last row', () => {
     expect(contrast(ink, ground), name).toBeGreaterThanOrEqual(7)
     expect(contrast(loose, ground), name).toBeGreaterThanOrEqual(7)
   }
+})
+
+test('a screen moves on by rows and never back, also when a sentence becomes shorter', () => {
+  const make = (text: string) => rows([{ key: 'l1', line: 1, stream: 0, settled: text, loose: '', isCorrected: false, isMessage: false }], 10)
+  const long = make('あ'.repeat(45))
+  const first = firstRow(long, null, 3)
+  expect(first).toBe(2)
+  const short = make('あ'.repeat(35))
+  expect(firstRow(short, long[first]?.key ?? null, 3)).toBe(2)
+  // What was at the top is gone: the newest rows are shown.
+  expect(firstRow(short, 'l0.0', 3)).toBe(1)
 })
