@@ -100,17 +100,17 @@ async function renewCsrf(): Promise<boolean> {
 export async function send(request: Request): Promise<Response> {
   const again = request.clone()
   const answer = await reach(dressed(request))
-  if (answer.status === 401) signedOutUnlessAsked(request)
+  if (answer.status === 401) await signedOutUnlessAsked(request, answer.clone())
   if (answer.status !== 403) return answer
   const problem = await problemOf(answer.clone())
   if (problem.code !== 'csrf_missing' || !(await renewCsrf())) return answer
   return reach(dressed(again))
 }
 
-/** Asking who is signed in, and signing in, are answered where they were asked. */
-function signedOutUnlessAsked(request: Request): void {
+/** Asking who is signed in, and signing in, are answered where they were asked; a wrong password ends no session. */
+async function signedOutUnlessAsked(request: Request, answer: Response): Promise<void> {
   const path = new URL(request.url).pathname
-  if (path !== '/v1/session') signedOut()
+  if (path !== '/v1/session' && (await problemOf(answer)).code === 'sign_in_needed') signedOut()
 }
 
 /** Every call of the API, typed by its document. Pass the promise of a call to `ask`. */

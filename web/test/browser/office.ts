@@ -15,10 +15,10 @@ import { createInterface } from 'node:readline'
 import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core'
 import { preview, type PreviewServer } from 'vite'
 
-const repository = resolve(import.meta.dirname, '../../..')
+export const repository = resolve(import.meta.dirname, '../../..')
 const program = process.env['GIJIROKU_BIN'] ?? join(repository, 'target/release/gijiroku')
 const models = process.env['GIJIROKU_MODELS'] ?? join(repository, 'models')
-export const PASSWORD = 'ひみつのことば1234'
+export const PASSWORD = 'ひみつのことば12345'
 export const shots = join(repository, 'web/test/browser/shots')
 
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
@@ -151,7 +151,7 @@ export async function openOffice(options: { fresh?: boolean; arguments?: string[
     async close() {
       await browser.close()
       await pages?.close()
-      if (served.process.exitCode === null) await office.kill()
+      if (served.process.exitCode === null && served.process.signalCode === null) await office.kill()
       rmSync(folder, { recursive: true, force: true })
     },
   }

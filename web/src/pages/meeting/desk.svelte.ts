@@ -80,6 +80,16 @@ export class Desk {
     return true
   }
 
+  /** Something was typed that is not an operation yet: nobody is told that it is saved. */
+  touched(): void {
+    if (this.saving === 'saved') this.saving = 'waiting'
+  }
+
+  /** What was typed came to nothing, or has become operations. */
+  collected(): void {
+    if (this.saving === 'waiting' && this.session && isSaved(this.session)) this.saving = 'saved'
+  }
+
   /** Sends everything now; true if the server has it all. */
   async saveNow(): Promise<boolean> {
     this.hands.flush()

@@ -1,14 +1,18 @@
 // The keys of the meeting page, in the order of the list that Ctrl+/ shows. Keys that an input method or a browser owns
 // (変換, F6 to F10, Tab, Ctrl with digits) are not used.
 import type { Chord } from '../../lib/shortcuts'
+import { keep, kept } from '../../lib/kept'
 import type { TextKey } from '../../lib/text.svelte'
+import { chosenKeys, readChosen, type Chosen } from '../../state/keymap'
 
 export type Command =
   | 'play' | 'play_caret' | 'back' | 'forward' | 'slower' | 'faster' | 'loop' | 'next_check' | 'previous_check' | 'find' | 'replace'
   | 'save' | 'undo' | 'redo' | 'split' | 'join' | 'word' | 'keys' | 'mark_important' | 'mark_check' | 'mark_decision' | 'mark_todo'
   | 'mark_inaudible' | 'heading' | `speaker_${1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9}`
 
-export const KEYS: { chord: Chord; command: Command; shown: string; text: TextKey }[] = [
+type Key = { chord: Chord; command: Command; shown: string; text: TextKey }
+
+const DEFAULTS: Key[] = [
   { chord: 'F2', command: 'play', shown: 'F2', text: 'keys.play' },
   { chord: 'Shift+F2', command: 'play_caret', shown: 'Shift + F2', text: 'keys.play_caret' },
   { chord: 'Ctrl+Comma', command: 'back', shown: 'Ctrl + ,', text: 'keys.back' },
@@ -29,6 +33,20 @@ export const KEYS: { chord: Chord; command: Command; shown: string; text: TextKe
   { chord: 'Ctrl+KeyY', command: 'redo', shown: 'Ctrl + Y', text: 'keys.redo' },
   { chord: 'Ctrl+Slash', command: 'keys', shown: 'Ctrl + /', text: 'keys.keys' },
 ]
+
+const NAME = 'keys'
+
+/** The keys in use: the defaults, and what this person has chosen on this device. */
+export let KEYS = chosenKeys(DEFAULTS, readChosen(kept(NAME)))
+
+/** Returns what was chosen. */
+export const chosen = (): Chosen => readChosen(kept(NAME))
+
+/** Uses and keeps other keys; nothing chosen are the defaults. */
+export function choose(wanted: Chosen): void {
+  keep(NAME, Object.keys(wanted).length > 0 ? JSON.stringify(wanted) : null)
+  KEYS = chosenKeys(DEFAULTS, wanted)
+}
 
 /** What follows on Alt+0: one more digit. */
 export const MARK_KEYS: { digit: string; command: Command; text: TextKey }[] = [

@@ -43,7 +43,7 @@ class Row {
     this.side.contentEditable = 'false'
     this.time.className = 'time'
     this.who.className = 'who'
-    for (const button of [this.time, this.who]) {
+    for (const button of [this.who, this.time]) {
       button.type = 'button'
       // Thousands of stops would make Tab useless: every one of these acts by a key, too.
       button.tabIndex = -1
@@ -64,7 +64,7 @@ class Row {
   }
 
   draw(block: Block): void {
-    const name = block.kind === 'utterance' ? this.owner.nameOf(block.speaker ?? null) : ''
+    const name = block.kind === 'utterance' ? `${this.owner.nameOf(block.speaker ?? null)}\u0000${this.owner.roleOf(block.speaker ?? null)}` : ''
     if (block === this.block && name === this.name) return
     this.block = block
     this.name = name
@@ -78,8 +78,10 @@ class Row {
     this.time.textContent = at
     this.time.setAttribute('aria-label', words.playFrom(at))
     const place = this.owner.placeOf(block.speaker ?? null)
-    this.who.textContent = name || words.unknownSpeaker
-    this.who.setAttribute('aria-label', words.speakerOf(name || words.unknownSpeaker))
+    const [who, role] = name.split('\u0000') as [string, string]
+    this.who.textContent = who || words.unknownSpeaker
+    this.who.title = role ? `${who} / ${role}` : who
+    this.who.setAttribute('aria-label', words.speakerOf(who || words.unknownSpeaker))
     this.who.dataset['place'] = String(place)
     this.who.style.setProperty('--who', place > 0 ? `var(--speaker-${((place - 1) % 9) + 1})` : 'var(--quiet)')
     this.dom.classList.toggle('hidden', Boolean(block.hidden))
@@ -111,12 +113,20 @@ class Row {
   }
 }
 
+/** So many rows are laid out in a few milliseconds. */
+const ROWS_A_TURN = 60
+const hasIdle = typeof requestIdleCallback === 'function'
+// Safari tells nobody when it is idle.
+const later = (turn: () => void) => (hasIdle ? requestIdleCallback(turn, { timeout: 200 }) : window.setTimeout(turn, 16))
+const soon = (asked: number) => (hasIdle ? cancelIdleCallback(asked) : clearTimeout(asked))
+
 /** Every row of a document, by the name of its block. */
 export class Rows {
   private readonly all = new Map<number, Row>()
   private blocks = new Map<number, Block>()
-  private speakers = new Map<number, { name: string; place: number }>()
+  private speakers = new Map<number, { name: string; role: string; place: number }>()
   private lit: HTMLElement | null = null
+  settled = false
 
   constructor(public words: Words, readonly events: RowEvents) {}
 
@@ -126,6 +136,10 @@ export class Rows {
 
   nameOf(speaker: number | null): string {
     return (speaker !== null && this.speakers.get(speaker)?.name) || ''
+  }
+
+  roleOf(speaker: number | null): string {
+    return (speaker !== null && this.speakers.get(speaker)?.role) || ''
   }
 
   placeOf(speaker: number | null): number {
@@ -139,10 +153,10 @@ export class Rows {
 
   /** Says who the speakers are; true if a row may look different now. */
   knowSpeakers(speakers: Speaker[]): boolean {
-    const next = new Map(speakers.map((one, index) => [one.id, { name: one.role ? `${one.role} ${one.name}` : one.name, place: index + 1 }]))
+    const next = new Map(speakers.map((one, index) => [one.id, { name: one.name, role: one.role ?? '', place: index + 1 }]))
     const differs = next.size !== this.speakers.size || [...next].some(([id, one]) => {
       const known = this.speakers.get(id)
-      return !known || known.name !== one.name || known.place !== one.place
+      return !known || known.name !== one.name || known.place !== one.place || known.role !== one.role
     })
     this.speakers = next
     return differs
@@ -155,6 +169,23 @@ export class Rows {
 
   element(id: number): HTMLElement | null {
     return this.all.get(id)?.dom ?? null
+  }
+
+  /**
+   * Lays out every row, a few whenever the page is idle. At first rows out of sight are skipped, so that a long meeting
+   * opens at once; but a browser looks at each skipped row in every frame of scrolling, so none stays skipped for long.
+   * Returns what stops it.
+   */
+  settle(): () => void {
+    const waiting = [...this.all.values()]
+    let asked = 0
+    const some = () => {
+      for (const row of waiting.splice(0, ROWS_A_TURN)) row.dom.classList.add('drawn')
+      if (waiting.length > 0) asked = later(some)
+      else this.settled = true
+    }
+    asked = later(some)
+    return () => soon(asked)
   }
 
   /** Lights the row that is heard now, and no other. */
@@ -173,6 +204,7 @@ export class Rows {
     return ({ node }) => {
       const id = node.attrs['id'] as number
       const row = new Row(id, kind, this)
+      if (this.settled) row.dom.classList.add('drawn')
       this.all.set(id, row)
       const { contentDOM } = row
       return {
