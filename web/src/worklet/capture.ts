@@ -7,10 +7,10 @@ declare class AudioWorkletProcessor {
   readonly port: MessagePort
 }
 
-const PIECES_PER_SECOND = 10
+const PIECE_SAMPLES = Math.floor(sampleRate / 10)
 
 class Capture extends AudioWorkletProcessor {
-  private piece = new Int16Array(Math.floor(sampleRate / PIECES_PER_SECOND))
+  private piece = new Int16Array(PIECE_SAMPLES)
   private filled = 0
   private first = 0
 
@@ -21,7 +21,7 @@ class Capture extends AudioWorkletProcessor {
     for (let at = 0; at < length; at++) {
       const size = Math.max(-1, Math.min(1, channel?.[at] ?? 0))
       this.piece[this.filled++] = Math.round(size < 0 ? size * 32_768 : size * 32_767)
-      if (this.filled === this.piece.length) this.deliver()
+      if (this.filled === PIECE_SAMPLES) this.deliver()
     }
     return true
   }
@@ -29,8 +29,9 @@ class Capture extends AudioWorkletProcessor {
   private deliver(): void {
     const samples = this.piece
     this.port.postMessage({ first: this.first, at: Date.now(), samples }, [samples.buffer])
-    this.first += samples.length
-    this.piece = new Int16Array(samples.length)
+    // What is handed over has no length any more.
+    this.first += PIECE_SAMPLES
+    this.piece = new Int16Array(PIECE_SAMPLES)
     this.filled = 0
   }
 }
