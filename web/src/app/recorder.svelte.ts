@@ -6,6 +6,7 @@ import { openMicrophone, stayAwake, type Heard, type Microphone, type NoSound } 
 import { openSpool, type Extent, type Spool } from '../lib/spool'
 import { heardOut, isMute, quietMs, SILENCE_DBFS, type Advice } from '../state/level'
 import { mayGoOn, room, standing, type Kept, type Standing } from '../state/recording'
+import { wavHead } from '../state/wav'
 import { uuid } from '../lib/uuid'
 import { keep, kept as choice } from '../lib/kept'
 import { Line, type LineNews } from './recorder/line'
@@ -37,6 +38,8 @@ export type Trouble = NoSound | 'other_tab'
 
 const LOOK_EVERY_MS = 10_000
 const STEP_AGAIN_MS = 3_000
+/** Sound that is read at once for a file. */
+const FILE_SECONDS = 30
 const MICROPHONE = 'microphone'
 
 let shown = $state.raw<Recording | null>(null)
@@ -105,6 +108,16 @@ export async function pause(wanted: boolean): Promise<void> {
 /** Ends the recording: what is still here goes to the server, then it is an ordinary one. */
 export async function finish(): Promise<void> {
   await current?.finish()
+}
+
+/** Returns the sound that is here, to be carried to the server by hand. */
+export async function asFile(): Promise<{ content: Blob; name: string } | null> {
+  return current ? current.asFile() : null
+}
+
+/** Throws away what is here and not at the server. */
+export async function discard(): Promise<void> {
+  await current?.leave(true)
 }
 
 /** Says that the person knows that nobody speaks. */
@@ -248,6 +261,21 @@ class Active {
     this.owed = 'end'
     this.publish()
     if (!this.line) return this.leave()
+  }
+
+  async asFile(): Promise<{ content: Blob; name: string } | null> {
+    const { sound, kept } = this
+    if (!sound) return null
+    await sound.flush()
+    const [from, to] = [Math.max(sound.keptFrom, sound.confirmed), sound.recorded]
+    const parts: BlobPart[] = [wavHead(to - from, kept.rateHz)]
+    for (let at = from; at < to; at += kept.rateHz * FILE_SECONDS) {
+      const count = Math.min(to - at, kept.rateHz * FILE_SECONDS)
+      const whole = new Int16Array(count)
+      whole.set(await sound.read(at, count))
+      parts.push(whole)
+    }
+    return { content: new Blob(parts, { type: 'audio/wav' }), name: `${kept.title}.wav` }
   }
 
   knowsQuiet(): void {

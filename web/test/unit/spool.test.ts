@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { joined } from '../../src/lib/spool'
+import { wavHead } from '../../src/state/wav'
 
 const piece = (first: number, ...samples: number[]) => ({ first, samples: Int16Array.from(samples) })
 
@@ -13,4 +14,9 @@ test('pieces are joined from any sample on, and a gap ends them', () => {
 
 test('pieces that lie over each other give each sample once', () => {
   expect([...joined([piece(0, 0, 1, 2, 3), piece(2, 2, 3, 4)], 1, 4)]).toEqual([1, 2, 3, 4])
+})
+
+test('a file that is carried by hand says how long it is', () => {
+  const head = new DataView(wavHead(48_000, 48_000))
+  expect([head.byteLength, head.getUint32(24, true), head.getUint32(40, true), head.getUint32(4, true)]).toEqual([44, 48_000, 96_000, 96_036])
 })

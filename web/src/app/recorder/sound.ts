@@ -17,6 +17,8 @@ export class Sound {
   hearing: Hearing
   /** When the last piece was heard, by the calendar. */
   lastAt: number | null = null
+  /** What the server has confirmed to this page. */
+  confirmed = 0
   /** Nothing more can be kept on this terminal. */
   isFull = false
   private memory: Piece[] = []
@@ -120,6 +122,7 @@ export class Sound {
 
   /** The server has everything before this sample. */
   forget(before: number): void {
+    this.confirmed = before
     // A server may know more than this terminal: then that much is recorded.
     this.recorded = Math.max(this.recorded, before)
     this.memory = this.memory.filter((piece) => piece.first + piece.samples.length > before)
