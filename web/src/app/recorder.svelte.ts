@@ -365,7 +365,7 @@ class Active {
     const { sound, line } = this
     const ms = (samples: number) => (this.kept.rateHz > 0 ? (samples * 1000) / this.kept.rateHz : 0)
     const behindMs = ms(line?.behind ?? 0)
-    const facts = { isOn: this.isOn, isPaused: this.isPaused, isConnected: line?.isConnected ?? false, behindMs }
+    const facts = { isOn: this.isOn, isPaused: this.isPaused, isFinished: this.kept.finished, isConnected: line?.isConnected ?? false, behindMs }
     const hearing = sound?.hearing
     shown = {
       kept: this.kept, ...facts, standing: standing(facts), recordedMs: ms(sound?.recorded ?? 0), rms: this.isOn ? (hearing?.rms ?? SILENCE_DBFS) : SILENCE_DBFS,

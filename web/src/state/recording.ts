@@ -1,12 +1,14 @@
 // What people are told about a recording, and where the sound of a microphone that was away belongs. Pure.
 
 /** How a recording stands, in the words of the page. */
-export type Standing = 'recording' | 'recording_offline' | 'paused' | 'waiting' | 'stored'
+export type Standing = 'recording' | 'recording_offline' | 'paused' | 'interrupted' | 'waiting' | 'stored'
 
 export type Facts = {
   /** Whether the microphone is heard now. */
   isOn: boolean
   isPaused: boolean
+  /** Whether the person has ended it. */
+  isFinished: boolean
   isConnected: boolean
   /** Sound that the server has not confirmed. */
   behindMs: number
@@ -16,10 +18,11 @@ export type Facts = {
 const UNDER_WAY_MS = 5_000
 
 /** Says how a recording stands. */
-export function standing({ isOn, isPaused, isConnected, behindMs }: Facts): Standing {
+export function standing({ isOn, isPaused, isFinished, isConnected, behindMs }: Facts): Standing {
   if (isOn && !isPaused) return isConnected && behindMs < UNDER_WAY_MS * 6 ? 'recording' : 'recording_offline'
   if (behindMs > 0 && !(isPaused && isConnected && behindMs < UNDER_WAY_MS)) return 'waiting'
-  return isPaused ? 'paused' : 'stored'
+  if (!isOn && !isFinished) return 'interrupted'
+  return isPaused && !isFinished ? 'paused' : 'stored'
 }
 
 /** A shorter break between two deliveries is the machine being busy. */

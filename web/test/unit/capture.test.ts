@@ -118,14 +118,16 @@ test('nothing is said about a room in which nobody speaks, and its silence is co
   expect(isMute(quiet)).toBe(false)
 })
 
-test('how a recording stands is said in five words', () => {
-  const facts = { isOn: true, isPaused: false, isConnected: true, behindMs: 400 }
+test('how a recording stands is said in six words', () => {
+  const facts = { isOn: true, isPaused: false, isFinished: false, isConnected: true, behindMs: 400 }
   expect(standing(facts)).toBe('recording')
   expect(standing({ ...facts, isConnected: false })).toBe('recording_offline')
   expect(standing({ ...facts, isPaused: true })).toBe('paused')
   expect(standing({ ...facts, isPaused: true, isConnected: false })).toBe('waiting')
-  expect(standing({ ...facts, isOn: false, isConnected: false, behindMs: 180_000 })).toBe('waiting')
-  expect(standing({ ...facts, isOn: false, behindMs: 0 })).toBe('stored')
+  expect(standing({ ...facts, isOn: false, isFinished: true, isConnected: false, behindMs: 180_000 })).toBe('waiting')
+  expect(standing({ ...facts, isOn: false, isFinished: true, behindMs: 0 })).toBe('stored')
+  // A page was closed in the middle: what was heard is safe, and the rest of the meeting is not heard.
+  expect(standing({ ...facts, isOn: false, behindMs: 0 })).toBe('interrupted')
 })
 
 test('where the microphone had a hole, silence of the same length stands', () => {
