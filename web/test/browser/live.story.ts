@@ -6,6 +6,14 @@ import { look } from './looks'
 import { loudness, shifts, speakingRoom, type Room } from './microphone'
 import { openOffice, type Office } from './office'
 
+/** Tells by how much the page is wider than a narrow screen. */
+async function overflow(of: Page): Promise<number> {
+  await of.setViewportSize({ width: 320, height: 640 })
+  const wide = await of.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+  await of.setViewportSize({ width: 1440, height: 900 })
+  return wide
+}
+
 /** A recogniser on a machine that has other work, too. */
 const CAPTION_MS = 90_000
 
@@ -47,6 +55,7 @@ test('a microphone is tried, the recording begins, and captions follow', async (
   live = new URL(page.url()).pathname.split('/').at(-1) ?? ''
   await page.locator('.words .captions p').first().waitFor({ timeout: CAPTION_MS })
   expect(await look(page, 'live')).toEqual([])
+  expect(await overflow(page)).toBeLessThanOrEqual(0)
 })
 
 test('marks and the agenda are set by a button or a key, and stand at their places', async () => {
@@ -91,6 +100,7 @@ test('a helper corrects a line, and every screen shows it in its place', async (
   const input = helper.locator('li input')
   await input.fill('ここを修正しました。')
   expect(await look(helper, 'correct')).toEqual([])
+  expect(await overflow(helper)).toBeLessThanOrEqual(0)
   await input.press('Enter')
   await helper.getByText('修正済み').first().waitFor()
   await own.locator('.captions p', { hasText: 'ここを修正しました。' }).waitFor()
@@ -100,6 +110,7 @@ test('a helper corrects a line, and every screen shows it in its place', async (
   await helper.getByRole('button', { name: '（拍手）' }).click()
   await own.locator('.captions p', { hasText: '（拍手）' }).waitFor()
   expect(await look(own, 'captions-own')).toEqual([])
+  expect(await overflow(own)).toBeLessThanOrEqual(0)
   await own.getByRole('button', { name: 'とめる' }).click()
   await own.getByRole('button', { name: '最新の字幕へ' }).click()
   await own.context().close()
