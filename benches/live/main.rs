@@ -58,10 +58,12 @@ impl Bench {
     }
 }
 
+/// Returns a setting of the environment.
 pub fn text(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Returns a number of the environment.
 pub fn number(name: &str, default: u64) -> u64 {
     text(name).and_then(|value| value.parse().ok()).unwrap_or(default)
 }
