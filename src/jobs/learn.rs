@@ -31,7 +31,7 @@ const LESSONS_MAX: usize = 100;
 /// What is less like the remembered voice than this is not believed to be the same person's.
 ///
 /// A start value between one person's segments (0.93 on average in the sample meeting) and two people's (0.68).
-const SAME_PERSON_MIN: f32 = 0.80;
+const SAME_PERSON_MIN: f32 = 0.85;
 
 /// What lessons are taken from.
 #[derive(Debug, Clone)]
