@@ -95,12 +95,7 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
         staging: staging.clone(),
         unfinished: uploads(config).unfinished,
     };
-    let lessons = learn::Lessons {
-        store: store.clone(),
-        blobs: blobs.clone(),
-        models: files::weights_folder(args.models.as_deref()),
-        scratch: folder.uploads(),
-    };
+    let lessons = lessons(args, &store, (&folder, &blobs));
     let learner = tokio::spawn(learn::run(lessons, UnixMs::now, stop.clone()));
     let sweeper = tokio::spawn(sweep::run(sweep, UnixMs::now, stop.clone()));
     let nightly = nightly(config, &store, (&folder, &blobs));
@@ -234,6 +229,15 @@ fn nightly(config: &Config, store: &Store, (folder, blobs): (&DataFolder, &Blobs
         shelf: Shelf { folder: place, keep: backup.keep as usize },
         key_file,
     })
+}
+
+fn lessons(args: &Args, store: &Store, (folder, blobs): (&DataFolder, &Blobs)) -> learn::Lessons {
+    learn::Lessons {
+        store: store.clone(),
+        blobs: blobs.clone(),
+        models: files::weights_folder(args.models.as_deref()),
+        scratch: folder.uploads(),
+    }
 }
 
 fn periods(config: &Config) -> Periods {
