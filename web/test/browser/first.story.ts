@@ -23,7 +23,7 @@ test('a recording becomes a Word file, from the first start on, without a manual
   await page.getByText('見本').first().waitFor()
 
   await page.getByRole('link', { name: '新しい会議' }).click()
-  await page.locator('input[type=file]').setInputFiles(join(repository, 'tests/fixtures/audio/meeting.ogg'))
+  await page.locator('input[type=file]').setInputFiles(join(repository, 'tests/fixtures/audio/opus_48k.ogg'))
   await page.getByLabel('会議名').fill('定例会議')
   await page.getByRole('button', { name: '取り込む' }).click()
   await page.waitForURL(/\/meetings\//)

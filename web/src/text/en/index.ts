@@ -2,8 +2,8 @@
 import type { Texts } from '../ja'
 import app from './app.json'
 import audit from './audit.json'
+import basic from './basic.json'
 import clash from './clash.json'
-import common from './common.json'
 import departments from './departments.json'
 import errors from './errors.json'
 import exporting from './export.json'
@@ -41,4 +41,4 @@ import word from './word.json'
 import words from './words.json'
 import workflow from './workflow.json'
 
-export const en: Texts = { app, audit, clash, common, departments, errors, export: exporting, find, header, health, help, hidden, history, items, keys, licence, marks, meeting, meetings, nav, offers, overview, player, policy, profile, progress, proposals, retention, saving, seatmap, seats, session, speakers, state, templates, upload, users, word, words, workflow }
+export const en: Texts = { app, audit, basic, clash, departments, errors, export: exporting, find, header, health, help, hidden, history, items, keys, licence, marks, meeting, meetings, nav, offers, overview, player, policy, profile, progress, proposals, retention, saving, seatmap, seats, session, speakers, state, templates, upload, users, word, words, workflow }

@@ -1,8 +1,8 @@
 // Every section of the texts, one file a page. A new section is a line here, in both languages.
 import app from './app.json'
 import audit from './audit.json'
+import basic from './basic.json'
 import clash from './clash.json'
-import common from './common.json'
 import departments from './departments.json'
 import errors from './errors.json'
 import exporting from './export.json'
@@ -40,7 +40,7 @@ import word from './word.json'
 import words from './words.json'
 import workflow from './workflow.json'
 
-export const ja = { app, audit, clash, common, departments, errors, export: exporting, find, header, health, help, hidden, history, items, keys, licence, marks, meeting, meetings, nav, offers, overview, player, policy, profile, progress, proposals, retention, saving, seatmap, seats, session, speakers, state, templates, upload, users, word, words, workflow }
+export const ja = { app, audit, basic, clash, departments, errors, export: exporting, find, header, health, help, hidden, history, items, keys, licence, marks, meeting, meetings, nav, offers, overview, player, policy, profile, progress, proposals, retention, saving, seatmap, seats, session, speakers, state, templates, upload, users, word, words, workflow }
 
 /** The texts of one language; Japanese says which there are. */
 export type Texts = { [S in keyof typeof ja]: { [K in keyof (typeof ja)[S]]: string } }
