@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup model build run test check fmt bench compare figures-transcribe figures-engine figures-service figures-seats figures-web web fuzz sanitize clean
+.PHONY: help setup model build run test check fmt bench compare figures-transcribe figures-engine figures-service figures-seats figures-live figures-speakers figures-web web fuzz sanitize clean
 
 BIN := target/release/gijiroku
 # Node as setup brings it where the system's is too old.
@@ -17,6 +17,7 @@ setup: ## Install what the build needs (apt, checks cargo); quiet when nothing i
 model: setup build ## Fetch the weights and import them; quiet when they are there
 	@models/fetch.sh
 	@$(BIN) model import --quiet base
+	@$(BIN) model import --quiet ge2e
 
 web: setup ## Build the pages into web/dist; quiet when nothing has changed
 	@web/build.sh
@@ -35,6 +36,7 @@ test: setup ## Run every test, for real: model, engine child, both databases, da
 	@cargo test --release --locked --no-run
 	@models/fetch.sh
 	@$(BIN) model import --quiet base
+	@$(BIN) model import --quiet ge2e
 	@cargo test --release --locked
 	@echo 'The pages in a browser, on the program and the model just built (pictures: web/test/browser/shots):'
 	@cd web && npm run --silent browser
@@ -73,12 +75,18 @@ figures-service: model ## Measure what the service promises: faults, edits, load
 figures-seats: setup ## Measure what the seats promise: no seat twice, none lost, grants, storms, restarts
 	@benches/figures-seats.sh
 
+figures-live: model ## Measure what live captions promise: latency, rooms at once, accuracy, eight hours, faults
+	@benches/figures-live.sh
+
+figures-speakers: model ## Measure what is promised of speakers: errors, their number, cost, naming
+	@benches/figures-speakers.sh
+
 figures-web: setup ## Measure what the pages promise: size, opening, typing, scrolling, accessibility, stories
 	@./.ci/setup.sh test
 	@benches/figures-web.sh
 
-fuzz: ## Fuzz the decoder for a minute (needs cargo-fuzz and clang)
-	cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run decode -- -max_total_time=60
+fuzz: ## Fuzz decoder, licences and the protocol of seats, a minute each (needs cargo-fuzz and clang)
+	cd fuzz && for target in decode frames licence seats; do RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=60; done
 
 # The compiler checks every access of ours at every level this machine has; what tile instructions touch, it cannot see:
 # for those the tests put the operands before a page without access.

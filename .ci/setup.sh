@@ -4,17 +4,23 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="build-essential cmake pkg-config python3 python3-pip"
-test_packages="postgresql-15 libreoffice-writer-nogui poppler-utils fonts-morisawa-bizud-gothic python3-venv chromium"
+packages="build-essential cmake pkg-config libasound2-dev python3 python3-pip"
+test_packages="postgresql-15 libreoffice-writer-nogui poppler-utils fonts-morisawa-bizud-gothic python3-venv pulseaudio pulseaudio-utils alsa-utils libasound2-plugins chromium"
 
 missing=""
 command -v cc >/dev/null && command -v c++ >/dev/null || missing="$missing build-essential"
 command -v cmake >/dev/null || missing="$missing cmake"
+command -v pkg-config >/dev/null || missing="$missing pkg-config"
+[ -e /usr/include/alsa/asoundlib.h ] || missing="$missing libasound2-dev"
 python3 -m pip --version >/dev/null 2>&1 || missing="$missing python3 python3-pip"
 if [ "${1:-}" = test ]; then
     packages="$packages $test_packages"
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql-15"
     command -v soffice >/dev/null || missing="$missing libreoffice-writer-nogui"
+    command -v pulseaudio >/dev/null || missing="$missing pulseaudio"
+    command -v paplay >/dev/null || missing="$missing pulseaudio-utils"
+    command -v arecord >/dev/null || missing="$missing alsa-utils"
+    ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so >/dev/null 2>&1 || missing="$missing libasound2-plugins"
     command -v pdftotext >/dev/null || missing="$missing poppler-utils"
     ls /usr/share/fonts/truetype/bizud-gothic/* >/dev/null 2>&1 || missing="$missing fonts-morisawa-bizud-gothic"
     command -v chromium >/dev/null || missing="$missing chromium"

@@ -16,6 +16,8 @@ again=${1:-}
 base=5cf6274d3bb2fa24ecc118b5bc0f7509728851a878535869157d7643c988ec49
 container=d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9
 tokenizer=fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab
+speaker=a5d4776b403b69593e4a10212aeacf7d35b56e9d0a2022058c6d4f888202e069
+checkpoint=39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e
 silero=c59271c284ae9c8335d795d60e0bfdb71aaaceec578d9bd9ffc1b8153c319ea1
 
 fail() {
@@ -34,6 +36,11 @@ has_sources() {
 
 has_whisper() {
     { [ "$again" != --sources ] && is "$weights/ggml-whisper-base-bf16.bin" "$base"; } || has_sources
+}
+
+has_speaker() {
+    { [ "$again" != --sources ] && is "$weights/ge2e.safetensors" "$speaker"; } ||
+        is "$weights/ge2e/pretrained.pt" "$checkpoint"
 }
 
 # get REQUIREMENT SHA256: downloads one package and unpacks it into $temp/unpacked.
@@ -63,7 +70,7 @@ case $again in
 esac
 
 needs_nothing() {
-    has_whisper && is "$weights/silero_vad_16k.safetensors" "$silero"
+    has_whisper && has_speaker && is "$weights/silero_vad_16k.safetensors" "$silero"
 }
 
 needs_nothing && exit 0
@@ -92,4 +99,8 @@ fi
 if ! is "$weights/silero_vad_16k.safetensors" "$silero"; then
     get silero-vad==6.2.3 7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8
     put "$temp/unpacked/silero_vad/data/silero_vad_16k.safetensors" "$silero" "$weights/silero_vad_16k.safetensors"
+fi
+if ! has_speaker; then
+    get Resemblyzer==0.1.4 8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f
+    put "$temp/unpacked/resemblyzer/pretrained.pt" "$checkpoint" "$weights/ge2e/pretrained.pt"
 fi

@@ -382,6 +382,12 @@ fn named_by_environment() -> Option<PathBuf> {
     std::env::var_os(FILE_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from)
 }
 
+/// Returns a variable that is no setting: where a program without settings is told something.
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
 /// Returns our variables, sorted by name.
 #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
 fn variables() -> Result<Vec<(String, String)>, ConfigError> {

@@ -1,7 +1,7 @@
 //! Bytes become sound, and sound becomes spans of speech.
 //!
 //! - **In**: any container or codec an office meets, as a byte source (`Read + Seek`).
-//! - **Out**: 16 kHz mono samples and the spans in which somebody speaks.
+//! - **Out**: 16 kHz mono samples and the spans in which somebody speaks; live sound as checked frames on the wire.
 //! - **Never**: opens a file, knows a recogniser, holds a whole meeting in memory, or panics on hostile input.
 //!
 //! ```text
@@ -9,10 +9,16 @@
 //! ```
 
 pub mod decode;
+pub mod frames;
+pub mod health;
 pub mod outline;
 pub mod reader;
+pub mod record;
 pub mod resample;
+pub mod rf64;
+pub mod sender;
 pub mod time;
+pub mod timeline;
 pub mod vad;
 pub mod wav;
 

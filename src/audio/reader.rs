@@ -72,11 +72,25 @@ impl MonoReader {
     /// Shape: at most about three seconds a call; may append nothing and still be true.
     /// Errors: those of [`Decoder::next_block`]; what was appended before is good.
     pub fn read(&mut self, out: &mut Vec<f32>) -> Result<bool, DecodeError> {
+        self.read_beside(out, &mut |_| ())
+    }
+
+    /// Appends the next stretch like [`MonoReader::read`], and shows what was decoded for it, every channel.
+    ///
+    /// Errors: those of [`MonoReader::read`].
+    pub fn read_beside(
+        &mut self,
+        out: &mut Vec<f32>,
+        beside: &mut dyn FnMut(&Block),
+    ) -> Result<bool, DecodeError> {
         if self.finished {
             return Ok(false);
         }
         let before = out.len();
         let block = self.decoder.next_block().inspect_err(|_| self.finish(out));
+        if let Ok(Some(block)) = &block {
+            beside(block);
+        }
         let more = block.and_then(|block| self.take(block, out));
         self.given += (out.len() - before) as u64;
         more

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod backup;
 pub mod bench;
+pub mod capture;
 pub mod config;
 pub mod engine;
 pub mod evaluate;
@@ -18,6 +19,7 @@ pub mod openapi;
 pub mod progress;
 pub mod report;
 pub mod serve;
+pub mod speakers;
 pub mod transcribe;
 pub mod user;
 
@@ -41,8 +43,12 @@ enum Command {
     Backup(backup::Args),
     /// Bring a backup back, into an empty place
     Restore(backup::RestoreArgs),
+    /// Record the microphones of a meeting room and send them to the server
+    Capture(Box<capture::Args>),
     /// Turn a recording into timed text
     Transcribe(Box<transcribe::Args>),
+    /// Tell who spoke when in a recording, without its words
+    Speakers(speakers::Args),
     /// List, import, verify and measure models
     Model(model::Args),
     /// Compare a transcript with the truth
@@ -70,6 +76,8 @@ pub const EXIT_GAPS: u8 = 4;
 pub const EXIT_MODEL: u8 = 5;
 /// Exit code: what was verified is not what it should be: an audit log, a backup.
 pub const EXIT_BROKEN: u8 = 6;
+/// Exit code: done, but sound is still on this machine; the next start sends it.
+pub const EXIT_KEPT: u8 = 7;
 /// Exit code: interrupted; what was done is kept for `--resume`.
 pub const EXIT_INTERRUPTED: u8 = 130;
 
@@ -80,7 +88,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Audit(args) => audit::run(args),
         Command::Backup(args) => backup::run(args),
         Command::Restore(args) => backup::run_restore(args),
+        Command::Capture(args) => capture::run(&args),
         Command::Transcribe(args) => transcribe::run(*args),
+        Command::Speakers(args) => speakers::run(&args),
         Command::Model(args) => model::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::User(args) => user::run(&args),

@@ -137,6 +137,8 @@ fn import(dir: &Path, args: &ImportArgs) -> anyhow::Result<ExitCode> {
         let precision = args.precision.map_or(Precision::Bf16, Precision::from);
         let (tokenizer, id) = (args.tokenizer.as_deref(), args.name.as_deref());
         store.import_file(FileImport { path, tokenizer, precision, id })?
+    } else if let Some(imported) = store.import_pack(&args.what)? {
+        imported
     } else {
         let id =
             args.precision.map_or(Ok(args.what.as_str()), |arg| store.variant(&args.what, arg.into()))?;

@@ -20,8 +20,8 @@ use crate::http::serve::Tls;
 use crate::http::uploads::Uploads;
 use crate::http::{self, App, Settings, secret, session};
 use crate::jobs::nightly::Nightly;
-use crate::jobs::recognise::Workshop;
-use crate::jobs::{licence, nightly, sweep, tick_seats, worker};
+use crate::jobs::recognise::{Bench, Workshop};
+use crate::jobs::{self, learn, licence, nightly, sweep, tick_seats, worker};
 use crate::seats::licence::keys::SigningKey;
 use crate::speech::engine::Patience;
 use crate::store::audit::Actor;
@@ -30,6 +30,7 @@ use crate::store::blobs::Blobs;
 use crate::store::folder::DataFolder;
 use crate::store::instance;
 use crate::store::licences::LicenceSite;
+use crate::store::live::Live;
 use crate::store::retention::Periods;
 use crate::store::seats::{self, Seats};
 use crate::store::staging::Staging;
@@ -77,6 +78,7 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
     // A server that slept over the first of April makes up for it before anybody signs in.
     store.apply_transfers(UnixMs::now()).await.context("人事異動を反映できません")?;
     store.set_periods(periods(config), UnixMs::now()).await.context("保存期間を設定できません")?;
+    store.keep_voice_keys_in(&folder.voices()).context("声の鍵のフォルダーを用意できません")?;
     let blobs = Blobs::open(config.blobs()).await.context("録音の置き場所を開けません")?;
     let listeners = listeners(config, args)?;
     let root = root(config, &listeners)?;
@@ -93,6 +95,13 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
         staging: staging.clone(),
         unfinished: uploads(config).unfinished,
     };
+    let lessons = learn::Lessons {
+        store: store.clone(),
+        blobs: blobs.clone(),
+        models: files::weights_folder(args.models.as_deref()),
+        scratch: folder.uploads(),
+    };
+    let learner = tokio::spawn(learn::run(lessons, UnixMs::now, stop.clone()));
     let sweeper = tokio::spawn(sweep::run(sweep, UnixMs::now, stop.clone()));
     let nightly = nightly(config, &store, (&folder, &blobs));
     let backups = nightly.map(|nightly| tokio::spawn(nightly::run(nightly, UnixMs::now, stop.clone())));
@@ -100,18 +109,29 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
     let key = instance::key_or_new(folder.path(), &rand::random()).context("サーバーの鍵を用意できません")?;
     let site = licence_site(config, &key)?;
     store.apply_licence(&site, &seats, UnixMs::now()).await.context("ライセンスを読めません")?;
+    let live = Live::open(&store, &folder.live()).await.context("録音中の会議を読み込めません")?;
     let work = worker_settings(config, args, (&folder, &blobs), seats.clone())?;
+    let rooms = jobs::live::Settings {
+        live: live.clone(),
+        workshop: work.workshop.clone(),
+        blobs: blobs.clone(),
+        seats: seats.clone(),
+    };
+    let rooms = tokio::spawn(jobs::live::run(store.clone(), rooms, stop.clone()));
     let worker = tokio::spawn(worker::run(store.clone(), work, stop.clone()));
     let hourly = licence::run(store.clone(), seats.clone(), site.clone(), UnixMs::now, stop.clone());
     let licences = tokio::spawn(hourly);
-    let app = App::new(store.clone(), (blobs, staging), seats, settings(config), UnixMs::now);
-    let app = Arc::new(app.licensed(site, Some(key)));
+    let app = App::new(store.clone(), (blobs, staging, live), seats, settings(config), UnixMs::now);
+    let ears = http::voices::Ears::in_folder(files::weights_folder(args.models.as_deref()));
+    let app = Arc::new(app.licensed(site, Some(key)).hearing(ears));
     tokio::spawn(http::uploads::resume(Arc::clone(&app)));
     let tls = tls(config);
     let served = http::serve::serve(listeners, tls.as_ref(), http::router(app), wish_to_stop()?).await;
     stop.cancel();
+    rooms.await?;
     worker.await?;
     sweeper.await?;
+    learner.await?;
     ticker.await?;
     if let Some(backups) = backups {
         backups.await?;
@@ -250,6 +270,7 @@ fn worker_settings(
         threads,
         patience: Patience::default(),
         longest: MediaTime::from_ms(u64::from(config.uploads.hours_max) * 3_600_000),
+        bench: Bench::default(),
     };
     Ok(worker::Settings {
         node: node(folder.path())?,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 
@@ -11,7 +12,9 @@ use super::{EXIT_FAILURE, EXIT_GAPS, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_MODEL, f
 use crate::audio::reader::MonoReader;
 use crate::audio::vad::{Silero, Vad, VadSettings};
 use crate::clock::Mono;
+use crate::jobs::speakers::{Ear, Encoders};
 use crate::jobs::transcribe::{Job, TranscribeError, transcribe};
+use crate::speech::diarize::Wanted;
 use crate::speech::engine::{EngineSettings, Handle, Patience};
 use crate::speech::longform::{LongForm, LongFormSettings, Outcome, Preset};
 use crate::speech::model::{ggml, tokenizer::Tokenizer};
@@ -44,6 +47,9 @@ pub struct Args {
     /// Which recogniser; the faster one for this processor and model if absent
     #[arg(long, value_enum)]
     engine: Option<Engine>,
+    /// Tell speakers apart: auto, off, channels (one microphone a person), or how many there are, 1 to 20
+    #[arg(long, value_name = "auto|N|off|channels", default_value_t = Wanted::Auto)]
+    speakers: Wanted,
     /// What to write
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
@@ -137,6 +143,9 @@ fn transcribed(args: &Args) -> Result<Transcript, Refusal> {
     let whisper = store.resolve(&args.model).map_err(bad_model)?;
     let detector = store.read_vad(VAD_MODEL).map_err(bad_model)?;
     let detector = Arc::new(Silero::from_safetensors(&detector).map_err(bad_model)?);
+    let is_off = args.speakers == Wanted::Off;
+    let encoders = if is_off { Encoders::default() } else { Encoders::of(&store) };
+    let ear = Ear::of(args.speakers, &encoders, &detector);
     let reader = recording(args)?;
     let (vocabulary, prompt) = words(args, &whisper)?;
     let (mut checkpoint, done) = checkpoint(args, &whisper)?;
@@ -149,17 +158,20 @@ fn transcribed(args: &Args) -> Result<Transcript, Refusal> {
         reader,
         vad: Vad::new(detector, VadSettings { pad_ms: 0, ..VadSettings::default() }),
         long_form: LongForm::new(settings, done),
+        ear,
         engine: &mut engine,
         vocabulary: &vocabulary,
         model: whisper.id.clone(),
         stop: &stop,
+        // Nobody shares this engine.
+        waits: &AtomicBool::new(false),
     };
     let mut keep = |outcome: &Outcome| {
         checkpoint.as_mut().map_or(Ok(()), |checkpoint: &mut Checkpoint| checkpoint.append(outcome))
     };
     let result = transcribe(job, &mut keep, &mut |progress| teller.tell(progress));
     teller.end();
-    result.map_err(|error| match &error {
+    result.map(|done| done.transcript).map_err(|error| match &error {
         // The engine refuses a file that is not the one imported; here it is said what to do about it.
         TranscribeError::Engine(_) => match store.verify_known(&whisper.id) {
             Err(damaged @ ModelStoreError::Damaged { .. }) => bad_model(damaged),

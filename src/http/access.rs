@@ -61,6 +61,11 @@ pub fn may_administer(user: &User, meeting: &Meeting, standing: Standing) -> boo
         || (user.role == Role::DepartmentAdministrator && user.department == meeting.department)
 }
 
+/// Tells whether a person may see whose voices a department remembers, beside their own.
+pub fn may_see_voices(user: &User, department: Id) -> bool {
+    may_manage_people(user, department) || user.role == Role::Auditor
+}
+
 /// Tells whether a role administrates anything at all.
 pub const fn administrates(user: &User) -> bool {
     match user.role {

@@ -1,6 +1,7 @@
 //! Every error as an answer: status, stable code, and a sentence for a person. The only such place.
 
 mod seats;
+pub mod voices;
 
 use std::any::Any;
 
@@ -253,6 +254,25 @@ codes! {
     LicenceRefused = (422, "licence_refused", "G-2483",
         "このライセンスは受け付けられません。何も変更していません。",
         "The licence is not accepted; nothing was changed.");
+    /// The live meeting has ended.
+    LiveEnded = (409, "live_ended", "G-2301",
+        "この録音はすでに終了しています。録音は保存済みです。続きを録音する場合は新しく開始してください。",
+        "This recording has ended; it is kept. Begin a new one to go on.");
+    /// As many meetings are recorded as this server can follow.
+    TooManyLives = (409, "too_many_lives", "G-2302",
+        "同時に録音できる会議の数が上限です。終わった会議の録音を終了してから、もう一度開始してください。",
+        "As many meetings are recorded as may be. End one first.");
+    /// As many read the captions as may.
+    TooManyViewers = (429, "too_many_viewers", "G-2303",
+        "字幕を見ている人の数が上限です。会場の画面を見るか、少し待ってから開き直してください。",
+        "As many read these captions as may. Try again soon.");
+    /// The link works inside the house only.
+    OutsideHouse = (403, "outside_house", "G-2304",
+        "この字幕は庁内のネットワークからだけ見られます。", "These captions can be read inside the office only.");
+    /// As many programs stream sound as may.
+    TooManyDoors = (429, "too_many_doors", "G-2305",
+        "外部プログラムからの音声認識の数が上限です。少し待ってからもう一度接続してください。",
+        "As many programs stream sound as may. Try again soon.");
     /// The disk is full.
     StorageFull = (507, "storage_full", "G-3001",
         "サーバーの空き容量が足りません。保存済みの内容は失われていません。情報担当へ連絡してください。",
@@ -460,7 +480,8 @@ mod tests {
     fn every_refusal_has_a_code_and_a_number_of_its_own() {
         let rows: Vec<_> = Code::ALL.iter().map(|code| code.row()).collect();
         assert_eq!(rows.iter().map(|row| row.1).collect::<BTreeSet<_>>().len(), rows.len());
-        let numbers: Vec<_> = rows.iter().map(|row| row.2).chain(seats::NUMBERS).collect();
+        let numbers: Vec<_> =
+            rows.iter().map(|row| row.2).chain(seats::NUMBERS).chain(voices::NUMBERS).collect();
         assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len());
     }
 

@@ -22,6 +22,7 @@ use super::outlook::{self, outlook};
 use super::setbacks::{self, Reason};
 use crate::clock::UnixMs;
 use crate::speech::Language;
+use crate::speech::diarize::Wanted;
 use crate::speech::longform::Preset;
 use crate::store::jobs::{self, Cancelled, Job, Line, NewJob, Priority};
 use crate::store::notices::Listener;
@@ -53,6 +54,12 @@ pub struct RecognitionInput {
     /// `ja`, `en` or `auto`; Japanese if absent
     #[schema(value_type = Option<String>)]
     language: Option<Language>,
+    /// `auto`, `off`, `channels` (one microphone a person) or how many speakers there are, `1` to `20`; auto if absent
+    #[schema(value_type = Option<String>)]
+    speakers: Option<Wanted>,
+    /// Whether the words stay and only the speakers are told apart again; the offers then hold what would change
+    #[serde(default)]
+    only_speakers: bool,
 }
 
 /// A recognition as it stands.
@@ -74,6 +81,9 @@ pub struct JobView {
     /// `ja`, `en` or `auto`
     #[schema(value_type = String)]
     language: Language,
+    /// `auto`, `off`, `channels` or how many speakers there are
+    #[schema(value_type = String)]
+    speakers: Wanted,
     /// How much is done, 0 to 100; absent while the length is unknown.
     percent: Option<u64>,
     /// Its place in the line, the first being 1.
@@ -115,6 +125,7 @@ fn view(job: Job, line: &Line, now: UnixMs) -> JobView {
         state: job.state,
         preset: job.settings.preset,
         language: job.settings.language,
+        speakers: job.settings.speakers,
         place: outlook.place,
         starts_at: outlook.starts_at,
         ends_at: outlook.ends_at,
@@ -169,6 +180,8 @@ pub async fn recognise(
         settings: jobs::Settings {
             preset: input.preset.unwrap_or(usual.preset),
             language: input.language.unwrap_or(usual.language),
+            speakers: input.speakers.unwrap_or(usual.speakers),
+            only_speakers: input.only_speakers,
         },
         priority: Priority::Normal,
     };

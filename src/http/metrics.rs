@@ -3,6 +3,7 @@
 //! Who may read them: a program on the same machine that no proxy speaks for, and administrators and auditors.
 //! No label holds a name, a title or a word spoken; every label has few values.
 
+mod live;
 mod seats;
 
 use std::net::SocketAddr;
@@ -64,6 +65,7 @@ pub fn install() -> Option<&'static PrometheusHandle> {
         );
         metrics::describe_gauge!(SESSIONS, "Sessions that have not ended");
         seats::describe();
+        live::describe();
         Some(handle)
     };
     HANDLE.get_or_init(begin).as_ref()
@@ -103,6 +105,7 @@ pub async fn figures(State(app): State<Shared>, request: Request) -> Result<Resp
         metrics::gauge!(ENGINE).set(f64::from(u8::from(is_up)));
     }
     seats::tell(&app).await?;
+    live::tell(&app);
     handle.run_upkeep();
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render()).into_response())
 }

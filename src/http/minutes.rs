@@ -143,13 +143,17 @@ pub async fn read(
 }
 
 async fn rendered(app: &Shared, id: Id, document: Document, words: bool) -> Result<Arc<Rendered>, Problem> {
-    let key = (id, document.revision, words);
-    if let Some(found) = app.rendered.get(&key) {
-        return Ok(found);
+    let latest = app.rendered.get(&(id, words));
+    if let Some(found) = latest.as_ref().filter(|found| found.revision() == document.revision) {
+        return Ok(Arc::clone(found));
     }
-    let made = tokio::task::spawn_blocking(move || Arc::new(Rendered::of(&document, words))).await;
-    let made = made.map_err(|_| Problem::new(Code::Internal))?;
-    app.rendered.insert(key, Arc::clone(&made));
+    let is_newer = latest.as_ref().is_none_or(|latest| latest.revision() < document.revision);
+    let make = move || Arc::new(Rendered::of(&document, words, latest.as_deref()));
+    let made = tokio::task::spawn_blocking(make).await.map_err(|_| Problem::new(Code::Internal))?;
+    // Who reads the past leaves the present where it is.
+    if is_newer {
+        app.rendered.insert((id, words), Arc::clone(&made));
+    }
     Ok(made)
 }
 

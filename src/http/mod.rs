@@ -21,6 +21,7 @@ pub mod import;
 pub mod jobs;
 pub mod licence;
 pub mod limits;
+pub mod live;
 pub mod meetings;
 pub mod metrics;
 pub mod minutes;
@@ -31,6 +32,7 @@ pub mod outlook;
 pub mod people;
 pub mod presence;
 pub mod proposals;
+pub mod realtime;
 pub mod recordings;
 pub mod rendered;
 pub mod retention;
@@ -47,6 +49,7 @@ pub mod transcriptions;
 pub mod transfers;
 pub mod tus;
 pub mod uploads;
+pub mod voices;
 pub mod web;
 pub mod words;
 
@@ -69,6 +72,7 @@ use crate::seats::licence::keys::SigningKey;
 use crate::store::Store;
 use crate::store::blobs::Blobs;
 use crate::store::licences::LicenceSite;
+use crate::store::live::Live;
 use crate::store::seats::Seats;
 use crate::store::staging::Staging;
 
@@ -122,6 +126,8 @@ pub struct App {
     pub blobs: Blobs,
     /// Where uploads grow until they are whole.
     pub staging: Staging,
+    /// What is being recorded now.
+    pub live: Live,
     /// Who may work now.
     pub seats: Seats,
     /// What an administrator set.
@@ -140,6 +146,8 @@ pub struct App {
     pub sockets: seats::live::Sockets,
     /// Minutes as they cross the wire.
     pub rendered: rendered::Cached,
+    /// What hears the voices of people.
+    pub ears: voices::Ears,
     /// What waveforms are drawn from.
     pub outlines: outline::Outlines,
     /// Who has which meeting open.
@@ -147,10 +155,10 @@ pub struct App {
 }
 
 impl App {
-    /// Makes a service on a store, with audio in `blobs` and unfinished files in `staging`.
+    /// Makes a service on a store, with audio in `blobs`, unfinished files in `staging`, and what is recorded in `live`.
     pub fn new(
         store: Store,
-        (blobs, staging): (Blobs, Staging),
+        (blobs, staging, live): (Blobs, Staging, Live),
         seats: Seats,
         settings: Settings,
         clock: impl Fn() -> UnixMs + Send + Sync + 'static,
@@ -164,6 +172,7 @@ impl App {
             store,
             blobs,
             staging,
+            live,
             seats,
             settings,
             clock,
@@ -173,6 +182,7 @@ impl App {
             instance: None,
             sockets,
             rendered,
+            ears: voices::Ears::default(),
             outlines: outline::Outlines::default(),
             presence: presence::Presence::default(),
         }
@@ -181,6 +191,12 @@ impl App {
     /// Believes these licences, and signs receipts with the key of the installation.
     pub fn licensed(mut self, site: LicenceSite, instance: Option<SigningKey>) -> Self {
         (self.site, self.instance) = (site, instance);
+        self
+    }
+
+    /// Hears the voices of people with the networks of this folder.
+    pub fn hearing(mut self, ears: voices::Ears) -> Self {
+        self.ears = ears;
         self
     }
 
@@ -247,7 +263,10 @@ pub fn api() -> OpenApiRouter<Shared> {
         .merge(recordings::routes())
         .routes(routes!(outline::peaks))
         .merge(transcriptions::routes())
+        .merge(voices::routes())
         .merge(seats::routes())
+        .merge(live::routes())
+        .routes(routes!(realtime::realtime))
         .routes(routes!(licence::standing, licence::install))
         .routes(routes!(licence::inspect))
         .merge(text())

@@ -11,6 +11,8 @@ use super::error::{Code, Problem};
 use super::{Shared, heavy};
 use crate::minutes::difference::{self, Offer};
 use crate::minutes::draft::draft;
+use crate::minutes::edit::Op;
+use crate::minutes::relabel::relabelled;
 use crate::store::Id;
 use crate::store::sessions::Scope;
 
@@ -31,6 +33,8 @@ pub struct OffersAnswer {
     transcript: u64,
     /// What was heard differently, in the order of time; taken over by sending its operations as an edit.
     offers: Vec<Offer>,
+    /// The operations that give utterances the speakers this recognition tells apart; whom somebody assigned by hand stays.
+    speakers: Vec<Op>,
 }
 
 /// Compares a recognition with the minutes as they are now and offers what it heard differently.
@@ -59,7 +63,10 @@ pub async fn offers(
     let transcript = app.store.transcript(id, wanted.version).await?.ok_or(Code::NotFound)?;
     let template = app.store.template_of_meeting(id).await?.unwrap_or_default();
     let (revision, minutes) = (document.revision, document.minutes);
-    let compare = move || difference::proposal(&minutes, &draft(&transcript, &template));
-    let offers = heavy::apart(compare).await?;
-    Ok(Json(OffersAnswer { revision, transcript: wanted.version, offers }))
+    let compare = move || {
+        let offers = difference::proposal(&minutes, &draft(&transcript, &template));
+        (offers, relabelled(&minutes, &transcript))
+    };
+    let (offers, speakers) = heavy::apart(compare).await?;
+    Ok(Json(OffersAnswer { revision, transcript: wanted.version, offers, speakers }))
 }

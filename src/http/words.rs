@@ -213,8 +213,15 @@ pub async fn choose(
 ) -> Result<StatusCode, Problem> {
     caller.require_scope(Scope::Write)?;
     let (meeting, _) = caller.meeting(&app, id, Standing::Edit).await?;
+    check_choice(&app, &meeting, &choice).await?;
+    app.store.choose_words(id, &choice, &caller.actor, app.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Passes groups that a meeting can choose.
+pub(super) async fn check_choice(app: &App, meeting: &Meeting, choice: &Choice) -> Result<(), Problem> {
     let chosen = choice.groups.as_deref().unwrap_or_default();
-    let available = app.store.word_groups(Some(meeting.department), Some(id)).await?;
+    let available = app.store.word_groups(Some(meeting.department), Some(meeting.id)).await?;
     let unknown = chosen.iter().find(|id| !available.iter().any(|group| group.id == **id));
     if let Some(unknown) = unknown {
         return Err(Problem::new(Code::Invalid).about(format!("groups: {unknown}")));
@@ -222,8 +229,7 @@ pub async fn choose(
     if chosen.len() > CHOSEN_MAX {
         return Err(Problem::new(Code::Invalid).about(format!("groups: {CHOSEN_MAX} 件まで")));
     }
-    app.store.choose_words(id, &choice, &caller.actor, app.now()).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 /// Lists how a selected word may be meant: other words of the same sound, and what it is a 置換元 of.

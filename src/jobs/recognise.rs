@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::transcribe::{self, Progress, TranscribeError, transcribe};
+use super::speakers::{Ear, Encoders};
+use super::transcribe::{Job, Progress, TranscribeError, Transcribed, transcribe};
 use crate::audio::MediaTime;
 use crate::audio::decode::DecodeError;
 use crate::audio::reader::MonoReader;
 use crate::audio::vad::{Silero, Vad, VadSettings};
 use crate::clock::Mono;
 use crate::speech::Backend;
+use crate::speech::diarize::Diarization;
 use crate::speech::engine::{EngineSettings, Handle, Health, Patience};
 use crate::speech::longform::{LongForm, LongFormSettings, Outcome};
 use crate::speech::model::ggml;
@@ -46,17 +48,45 @@ pub struct Workshop {
     pub patience: Patience,
     /// Longest recording that is recognised.
     pub longest: MediaTime,
+    /// The engine that everybody here shares.
+    pub bench: Bench,
+}
+
+/// Where the tools lie that everybody on this node shares: one engine holds the weights once, and does what is most
+/// urgent first, whether a room or a recording asks.
+#[derive(Debug, Clone, Default)]
+pub struct Bench(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    tools: Mutex<Option<Tools>>,
+    /// Rooms need all of the engine: recordings wait.
+    recordings_wait: AtomicBool,
+}
+
+impl Bench {
+    /// Says whether recordings wait, because rooms need all of the engine.
+    pub fn let_recordings_wait(&self, wait: bool) {
+        self.0.recordings_wait.store(wait, Ordering::Relaxed);
+    }
+
+    /// Returns where it is said that recordings wait.
+    pub fn recordings_wait(&self) -> &AtomicBool {
+        &self.0.recordings_wait
+    }
 }
 
 /// What one job after the other uses.
 #[derive(Debug)]
 pub struct Tools {
     model: Located,
-    backend: Backend,
-    detector: Arc<Silero>,
+    pub(super) backend: Backend,
+    pub(super) detector: Arc<Silero>,
+    /// What voices are told apart with.
+    encoders: Encoders,
     /// Turns words into the model's tokens; made when a job first has words.
     tokenizer: Option<Tokenizer>,
-    engine: Handle,
+    pub(super) engine: Handle,
 }
 
 /// What others want of a running job, and see of it.
@@ -128,6 +158,8 @@ pub struct Task<'a> {
     pub settings: jobs::Settings,
     /// The office's words for this meeting, as [`Vocabulary::parse`] reads them.
     pub words: &'a str,
+    /// The transcript whose words stay, if only the speakers are asked for.
+    pub basis: Option<&'a Transcript>,
     /// What is kept so far, by the question it answers.
     pub kept: &'a dyn Fn(&Question) -> Result<Vec<Outcome>, StoreError>,
     /// Keeps a window.
@@ -143,6 +175,8 @@ pub struct Task<'a> {
 pub struct Heard {
     /// What was heard.
     pub transcript: Transcript,
+    /// Who spoke when, and with which voice.
+    pub speakers: Diarization,
     /// Sound recognised in a second of this run, milliseconds; none if the run was too short to tell.
     pub speed_ms: Option<u64>,
 }
@@ -160,6 +194,9 @@ pub fn recognise(
     let file = recordings::open_audio(task.audio).map_err(|error| setback_of_store(&error))?;
     let reader = MonoReader::open(Box::new(file)).map_err(|error| setback_of_decoding(&error))?;
     let reader = reader.limited(workshop.longest);
+    if let Some(basis) = task.basis {
+        return tell_speakers(workshop, task, reader, basis.clone());
+    }
     let mut now = workshop.tools(tools.take(), clock)?;
     let question =
         Question { model_sha256: now.model.sha256.clone(), product: env!("CARGO_PKG_VERSION").to_owned() };
@@ -169,14 +206,16 @@ pub fn recognise(
     let long_form = LongFormSettings::of(task.settings.preset, now.backend, task.settings.language, prompt);
     let mut health = now.engine.health();
     (task.moved)(&health);
-    let job = transcribe::Job {
+    let job = Job {
         reader,
         vad: Vad::new(Arc::clone(&now.detector), VadSettings { pad_ms: 0, ..VadSettings::default() }),
         long_form: LongForm::new(long_form, kept),
+        ear: Ear::of(task.settings.speakers, &now.encoders, &now.detector),
         engine: &mut now.engine,
         vocabulary: &vocabulary,
         model: now.model.id.clone(),
         stop: &task.signals.stop,
+        waits: workshop.bench.recordings_wait(),
     };
     let mut keep = |outcome: &Outcome| {
         // An answer came, so the engine is up, whatever it was when the job began.
@@ -186,17 +225,54 @@ pub fn recognise(
     };
     let since = clock();
     let result = transcribe(job, &mut keep, &mut |progress| task.signals.tell(progress));
-    let transcript = result.map_err(|error| {
+    let Transcribed { transcript, speakers } = result.map_err(|error| {
         (task.moved)(&now.engine.health());
         setback(&error)
     })?;
     let heard_ms = transcript.duration_ms.saturating_sub(resumed_ms);
     let speed_ms = speed(heard_ms, clock().since(since));
-    // Only after a whole run nothing is unanswered; after any other a new engine is started.
+    // Only after a whole run nothing is unanswered; after any other what is still asked for goes with the handle.
     if now.engine.unanswered() == 0 {
         *tools = Some(now);
     }
-    Ok(Heard { transcript, speed_ms })
+    Ok(Heard { transcript, speakers, speed_ms })
+}
+
+/// Tells the speakers of a recording apart again; the words of its transcript stay.
+fn tell_speakers(
+    workshop: &Workshop,
+    task: &Task<'_>,
+    mut reader: MonoReader,
+    mut transcript: Transcript,
+) -> Result<Heard, Setback> {
+    let store = ModelStore::open(&workshop.models).map_err(|error| no_model(&error))?;
+    let detector = detector(&store)?;
+    let mut ear = Ear::of(task.settings.speakers, &Encoders::of(&store), &detector);
+    let mut vad = Vad::new(detector, VadSettings::default());
+    let (expected, mut samples, mut at, mut more) = (reader.expected(), Vec::new(), 0, true);
+    while more {
+        if task.signals.stop.load(Ordering::Relaxed) {
+            return Err(Setback::Stopped);
+        }
+        samples.clear();
+        let read = reader.read_beside(&mut samples, &mut |block| ear.hear_block(block));
+        more = read.map_err(|error| setback_of_decoding(&error))?;
+        ear.hear(&samples, &vad.push(&samples).probabilities);
+        at += samples.len() as u64;
+        task.signals.tell(Progress { settled: MediaTime::from_sample(at), expected });
+    }
+    let speakers = ear.finish(&vad.finish().probabilities, &mut transcript);
+    Ok(Heard { transcript, speakers, speed_ms: None })
+}
+
+fn detector(store: &ModelStore) -> Result<Arc<Silero>, Setback> {
+    let weights = store.read_vad(VAD_MODEL).map_err(|error| no_model(&error))?;
+    let detector = Silero::from_safetensors(&weights).map_err(|error| {
+        let error: &dyn std::error::Error = &error;
+        tracing::error!(error, "the speech detector cannot be used");
+        Setback::Hindered(Hindrance::ModelMissing)
+    })?;
+    Ok(Arc::new(detector))
 }
 
 fn speed(heard_ms: u64, took: Duration) -> Option<u64> {
@@ -205,8 +281,10 @@ fn speed(heard_ms: u64, took: Duration) -> Option<u64> {
 }
 
 impl Workshop {
-    /// Returns the tools of the job before if they still fit, else new ones.
-    fn tools(&self, before: Option<Tools>, clock: fn() -> Mono) -> Result<Tools, Setback> {
+    /// Returns the tools of before if they still fit, else those on the bench, else new ones.
+    ///
+    /// Errors: see [`Setback`].
+    pub fn tools(&self, before: Option<Tools>, clock: fn() -> Mono) -> Result<Tools, Setback> {
         let store = ModelStore::open(&self.models).map_err(|error| no_model(&error))?;
         let model = store.resolve(&self.model).map_err(|error| no_model(&error))?;
         let fits = |tools: &Tools| {
@@ -215,12 +293,17 @@ impl Workshop {
         if let Some(tools) = before.filter(fits) {
             return Ok(tools);
         }
-        let weights = store.read_vad(VAD_MODEL).map_err(|error| no_model(&error))?;
-        let detector = Silero::from_safetensors(&weights).map_err(|error| {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(error, "the speech detector cannot be used");
-            Setback::Hindered(Hindrance::ModelMissing)
-        })?;
+        let mut bench = self.bench.0.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tools) = bench.as_ref().filter(|tools| fits(tools)) {
+            return Ok(tools.share());
+        }
+        let tools = self.new_tools(&store, model, clock)?;
+        *bench = Some(tools.share());
+        Ok(tools)
+    }
+
+    fn new_tools(&self, store: &ModelStore, model: Located, clock: fn() -> Mono) -> Result<Tools, Setback> {
+        let detector = detector(store)?;
         let backend = match self.backend {
             Some(backend) => backend,
             None => {
@@ -238,13 +321,26 @@ impl Workshop {
             patience: self.patience,
         };
         let engine = Handle::start(settings, clock);
-        Ok(Tools { model, backend, detector: Arc::new(detector), tokenizer: None, engine })
+        let encoders = Encoders::of(store);
+        Ok(Tools { model, backend, detector, encoders, tokenizer: None, engine })
     }
 }
 
 impl Tools {
+    /// Returns tools that share the engine.
+    fn share(&self) -> Self {
+        Self {
+            model: self.model.clone(),
+            backend: self.backend,
+            detector: Arc::clone(&self.detector),
+            encoders: self.encoders.clone(),
+            tokenizer: None,
+            engine: self.engine.share(),
+        }
+    }
+
     /// Reads the office's words and makes hints of them. Words that cannot be read help nobody, but stop nothing.
-    fn words(&mut self, text: &str) -> Result<(Vocabulary, Vec<u32>), Setback> {
+    pub(super) fn words(&mut self, text: &str) -> Result<(Vocabulary, Vec<u32>), Setback> {
         if text.is_empty() {
             return Ok((Vocabulary::default(), Vec::new()));
         }

@@ -74,6 +74,10 @@ impl Sweep {
             tracing::info!(transferred, "made the transfers whose day has come");
         }
         self.store.forget_drafts(now.minus(DRAFT_LIFE)).await?;
+        let voices = self.store.erase_due_voices(now).await?;
+        if voices > 0 {
+            tracing::info!(voices, "erased the voices that were due");
+        }
         for begun in self.store.unfinished_erasures().await? {
             self.settle(&begun, &server, now, &mut swept).await;
         }

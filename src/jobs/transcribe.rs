@@ -1,6 +1,7 @@
 //! The whole batch pipeline, top to bottom: a recording goes in, outcomes and at the end a transcript come out.
 //!
 //! ```text
+//!        ┌──────► ear: whose voice is it? ──► speakers, at the end
 //! reader ─► vad ─► long form ─► engine (child process)
 //!                      ├─► window settled, in any order ─► keep (durable)
 //!                      └─► outcome, in order ─► progress
@@ -12,10 +13,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::speakers::Ear;
 use crate::audio::decode::DecodeError;
 use crate::audio::reader::{AudioReport, MonoReader};
 use crate::audio::vad::{Heard, Vad, VadEvent};
 use crate::audio::{MediaSpan, MediaTime};
+use crate::speech::diarize::Diarization;
 use crate::speech::engine::{EngineError, Handle, Health};
 use crate::speech::longform::{LongForm, Outcome};
 use crate::speech::transcript::{AudioNote, Transcript};
@@ -34,6 +37,8 @@ pub struct Job<'a> {
     pub vad: Vad,
     /// The long form, at its beginning, with what was done before.
     pub long_form: LongForm,
+    /// Whoever listens for voices.
+    pub ear: Ear,
     /// The recogniser.
     pub engine: &'a mut Handle,
     /// Words that are always written otherwise.
@@ -42,6 +47,8 @@ pub struct Job<'a> {
     pub model: String,
     /// Set to stop soon; what is settled by then has been kept.
     pub stop: &'a AtomicBool,
+    /// Set while nothing new is to be asked: somebody more urgent needs all of the engine.
+    pub waits: &'a AtomicBool,
 }
 
 /// How far a transcription has come.
@@ -70,6 +77,15 @@ pub enum TranscribeError {
     Stopped,
 }
 
+/// What a whole recording gave.
+#[derive(Debug)]
+pub struct Transcribed {
+    /// What was said.
+    pub transcript: Transcript,
+    /// Who spoke when; empty if nobody listened for it, or it could not be told.
+    pub speakers: Diarization,
+}
+
 /// Transcribes a recording; each window newly settled is handed to `keep` before it counts, in the order of answers,
 /// and `progress` is told after.
 ///
@@ -78,27 +94,34 @@ pub fn transcribe(
     job: Job<'_>,
     keep: &mut dyn FnMut(&Outcome) -> Result<(), StoreError>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Transcript, TranscribeError> {
-    let Job { mut reader, mut vad, mut long_form, engine, vocabulary, model, stop } = job;
+) -> Result<Transcribed, TranscribeError> {
+    let Job { mut reader, mut vad, mut long_form, mut ear, engine, vocabulary, model, stop, waits } = job;
+    let mut desk = Desk { engine, stop, waits };
     let mut ears = Ears::default();
     let mut done = Done { outcomes: Vec::new(), expected: reader.expected(), keep, progress };
     let mut samples = Vec::new();
     let mut more = true;
     while more {
         samples.clear();
-        more = reader.read(&mut samples)?;
-        ears.hear(&mut long_form, &samples, vad.push(&samples));
-        exchange(&mut long_form, engine, &mut done, stop, Duration::ZERO)?;
+        more = reader.read_beside(&mut samples, &mut |block| ear.hear_block(block))?;
+        let heard = vad.push(&samples);
+        ear.hear(&samples, &heard.probabilities);
+        ears.hear(&mut long_form, &samples, heard);
+        exchange(&mut long_form, &mut desk, &mut done, Duration::ZERO)?;
         while !long_form.wants_sound() {
-            exchange(&mut long_form, engine, &mut done, stop, STOP_POLL)?;
+            exchange(&mut long_form, &mut desk, &mut done, STOP_POLL)?;
         }
     }
-    ears.hear(&mut long_form, &[], vad.finish());
+    let heard = vad.finish();
+    let last_probabilities = heard.probabilities.clone();
+    ears.hear(&mut long_form, &[], heard);
     long_form.finish();
     while !long_form.is_idle() {
-        exchange(&mut long_form, engine, &mut done, stop, STOP_POLL)?;
+        exchange(&mut long_form, &mut desk, &mut done, STOP_POLL)?;
     }
-    Ok(transcript(model, done.outcomes, vocabulary, &reader.report()))
+    let mut transcript = transcript(model, done.outcomes, vocabulary, &reader.report());
+    let speakers = ear.finish(&last_probabilities, &mut transcript);
+    Ok(Transcribed { transcript, speakers })
 }
 
 /// Turns what the detector says into what the long form wants to hear.
@@ -123,6 +146,13 @@ impl Ears {
     }
 }
 
+/// Where windows are asked, and what others want of it.
+struct Desk<'a> {
+    engine: &'a mut Handle,
+    stop: &'a AtomicBool,
+    waits: &'a AtomicBool,
+}
+
 /// What is settled so far, and who is told.
 struct Done<'a> {
     outcomes: Vec<Outcome>,
@@ -134,17 +164,16 @@ struct Done<'a> {
 /// Gives the engine what it can take, takes the answers that come within `patience`, and keeps what is settled.
 fn exchange(
     long_form: &mut LongForm,
-    engine: &mut Handle,
+    desk: &mut Desk<'_>,
     done: &mut Done<'_>,
-    stop: &AtomicBool,
     patience: Duration,
 ) -> Result<(), TranscribeError> {
-    if stop.load(Ordering::Relaxed) {
+    if desk.stop.load(Ordering::Relaxed) {
         return Err(TranscribeError::Stopped);
     }
-    submit(long_form, engine)?;
+    submit(long_form, desk)?;
     let mut patience = patience;
-    while let Some((id, answer)) = engine.receive(patience) {
+    while let Some((id, answer)) = desk.engine.receive(patience) {
         match answer {
             Ok(recognition) => long_form.answer(id, Some(recognition)),
             Err(EngineError::Refused(_) | EngineError::Poisoned { .. }) => long_form.answer(id, None),
@@ -155,20 +184,21 @@ fn exchange(
         while let Some(outcome) = long_form.take_fresh() {
             (done.keep)(&outcome)?;
         }
-        submit(long_form, engine)?;
+        submit(long_form, desk)?;
         patience = Duration::ZERO;
     }
     while let Some(outcome) = long_form.pop() {
         done.take(outcome);
     }
-    match engine.health() {
+    match desk.engine.health() {
         Health::Starting | Health::Up => Ok(()),
         Health::Degraded { cause } | Health::Over { cause } => Err(TranscribeError::Engine(cause)),
     }
 }
 
-fn submit(long_form: &mut LongForm, engine: &mut Handle) -> Result<(), TranscribeError> {
-    while engine.unanswered() < engine.capacity() {
+fn submit(long_form: &mut LongForm, desk: &mut Desk<'_>) -> Result<(), TranscribeError> {
+    let engine = &mut *desk.engine;
+    while engine.unanswered() < engine.capacity() && !desk.waits.load(Ordering::Relaxed) {
         let Some(task) = long_form.next_task() else { return Ok(()) };
         if let Err((error, _)) = engine.try_submit(task.id, task.request) {
             return Err(TranscribeError::Engine(error.to_string()));

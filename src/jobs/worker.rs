@@ -21,17 +21,21 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::carried::live_work;
+use super::names;
 use super::recognise::{Heard, Setback, Signals, Task, Tools, Workshop, recognise};
-use super::seat::JobSeat;
+use super::seat;
 use crate::clock::{Mono, UnixMs};
+use crate::minutes::carry::carry;
 use crate::minutes::dictionary::Day;
 use crate::minutes::draft::draft;
 use crate::minutes::{HeaderField, Minutes};
+use crate::speech::diarize::Diarization;
 use crate::speech::longform::Outcome;
 use crate::speech::transcript::Transcript;
 use crate::store::blobs::{BlobError, BlobKey, Blobs, Fetched};
 use crate::store::jobs::{Claimed, Failure, Finished, Hindrance, Hold, Job, Lease};
-use crate::store::seats::Seats;
+use crate::store::seats::{HeldSeat, Seats};
 use crate::store::windows::Question;
 use crate::store::{Store, StoreError};
 
@@ -50,7 +54,7 @@ const SEAT_PAUSE: Duration = Duration::from_secs(5);
 /// A running job that does not move for so long is wedged: the engine's deadlines end everything that hangs long
 /// before, and a recording of twelve silent hours is decoded in less.
 const SILENCE_MAX: Duration = Duration::from_secs(10 * 60);
-/// Most jobs at once: each has an engine of its own with the whole model.
+/// Most jobs at once: they share one engine, and each decodes and keeps its windows by itself.
 const JOBS_AT_ONCE_MAX: u16 = 16;
 
 /// How a node works.
@@ -78,9 +82,7 @@ struct Node {
 
 /// Works until `stop`; then running jobs go back to the line at once, with everything settled kept.
 pub async fn run(store: Store, settings: Settings, stop: CancellationToken) {
-    let mut settings = settings;
     let at_once = settings.jobs_at_once.clamp(1, JOBS_AT_ONCE_MAX);
-    settings.workshop.threads = (settings.workshop.threads / at_once).max(1);
     let node = Arc::new(Node { store, settings, stop });
     match node.store.free_leases(&node.settings.node, UnixMs::now()).await {
         Ok(0) => {}
@@ -157,18 +159,18 @@ impl Node {
     }
 
     /// Takes a seat for a job.
-    async fn seat(&self, job: &Job) -> Result<JobSeat, Hindrance> {
+    async fn seat(&self, job: &Job) -> Result<HeldSeat, Hindrance> {
         let applicant = self.store.applicant(job.user).await.map_err(|error| {
             log(&error, "the owner of a job cannot be looked up");
             Hindrance::DatabaseDown
         })?;
-        JobSeat::take(&self.settings.seats, job, applicant.ok_or(Hindrance::SeatRefused)?).await
+        seat::take(&self.settings.seats, job, applicant.ok_or(Hindrance::SeatRefused)?).await
     }
 
     /// Runs the recogniser, and renews the lease meanwhile.
     async fn recognise(
         &self,
-        (job, seat): (&Job, JobSeat),
+        (job, seat): (&Job, HeldSeat),
         lease: Lease,
         tools: Option<Tools>,
         signals: &Arc<Signals>,
@@ -185,7 +187,8 @@ impl Node {
                 }
                 _ = beat.tick() => {
                     let now = signals.reached();
-                    if now != reached {
+                    let waits = self.settings.workshop.bench.recordings_wait().load(Ordering::Relaxed);
+                    if now != reached || waits {
                         reached = now;
                         self.store.pulse().moved(job.id, Mono::now());
                     }
@@ -201,13 +204,17 @@ impl Node {
     /// Gets the audio, then recognises it on a blocking thread.
     async fn run(
         &self,
-        (job, seat): (&Job, JobSeat),
+        (job, seat): (&Job, HeldSeat),
         lease: Lease,
         tools: Option<Tools>,
         signals: &Arc<Signals>,
     ) -> (Result<Heard, Setback>, Option<Tools>) {
         let audio = match self.audio(job).await {
             Ok(audio) => audio,
+            Err(setback) => return (Err(setback), tools),
+        };
+        let basis = match self.basis(job).await {
+            Ok(basis) => basis,
             Err(setback) => return (Err(setback), tools),
         };
         let words = self.words(job).await;
@@ -219,6 +226,7 @@ impl Node {
                 audio: audio.path(),
                 settings,
                 words: &words,
+                basis: basis.as_ref(),
                 kept: &|question: &Question| runtime.block_on(store.kept_windows(lease.job, question)),
                 keep: &|question: &Question, outcome: &Outcome| {
                     signals.heed(runtime.block_on(store.keep_window(
@@ -242,6 +250,21 @@ impl Node {
             tracing::error!(job.id = %job.id, "the recognition of job {} ended by a defect", job.id);
             let (hindrance, failure) = (Hindrance::EngineDown, Failure::Crashed);
             (Err(Setback::Again { hindrance, failure }), None)
+        })
+    }
+
+    /// Returns the transcript whose words stay, if a job asks for nothing but the speakers; without one all is recognised.
+    async fn basis(&self, job: &Job) -> Result<Option<Transcript>, Setback> {
+        let Some(meeting) = job.meeting.filter(|_| job.settings.only_speakers) else { return Ok(None) };
+        let looked = async {
+            let versions = self.store.transcripts(meeting).await?;
+            let newest = versions.iter().find(|version| version.recording == job.recording);
+            let Some(newest) = newest else { return Ok(None) };
+            self.store.transcript(meeting, newest.version).await
+        };
+        looked.await.map_err(|error: StoreError| {
+            log(&error, "the transcript of a meeting cannot be looked up");
+            Setback::Hindered(Hindrance::DatabaseDown)
         })
     }
 
@@ -282,8 +305,8 @@ impl Node {
     }
 
     async fn finish(&self, job: &Job, lease: Lease, heard: Heard) -> Result<Hold, StoreError> {
-        let Heard { transcript, speed_ms } = heard;
-        let draft = self.draft(job, &transcript).await?;
+        let Heard { transcript, speakers, speed_ms } = heard;
+        let draft = self.draft(job, &transcript, &speakers).await?;
         let finished = Finished { transcript: &transcript, draft: &draft, speed_ms };
         let Some(kept) = self.store.finish_job(lease, finished, UnixMs::now()).await? else {
             return Ok(Hold::Lost);
@@ -296,15 +319,25 @@ impl Node {
         Ok(Hold::Held)
     }
 
-    /// Makes the first draft, with the meeting's name and day in its header.
-    async fn draft(&self, job: &Job, transcript: &Transcript) -> Result<Minutes, StoreError> {
+    /// Makes the first draft, with the meeting's name and day in its header, and names for voices that are remembered.
+    async fn draft(
+        &self,
+        job: &Job,
+        transcript: &Transcript,
+        heard: &Diarization,
+    ) -> Result<Minutes, StoreError> {
         let Some(meeting) = job.meeting else { return Ok(Minutes::default()) };
         let template = self.store.template_of_meeting(meeting).await?.unwrap_or_default();
         let mut draft = draft(transcript, &template);
         if let Some(meeting) = self.store.meeting(meeting).await? {
+            // A further recognition becomes an offer, and its speakers a wish of whoever edits.
+            if self.store.document(meeting.id).await?.is_none() {
+                draft = names::named(&self.store, &meeting, draft, &heard.speakers).await;
+            }
             let known = [(HeaderField::Title, meeting.title), (HeaderField::HeldOn, meeting.held_on)];
             draft.header.extend(known.into_iter().filter(|(_, value)| !value.is_empty()));
         }
+        carry(&mut draft, &live_work(self.store.carried(job.recording).await?));
         Ok(draft)
     }
 

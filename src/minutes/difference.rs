@@ -53,7 +53,7 @@ pub struct HeaderChange {
 }
 
 /// A speaker that differs; one side is absent if the other side alone has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SpeakerChange {
     /// As it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]

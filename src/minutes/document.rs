@@ -168,8 +168,26 @@ impl HeaderField {
     }
 }
 
+/// Who gave a speaker the name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedBy {
+    /// A person.
+    #[default]
+    Hand,
+    /// The server, by the voice: shown as a suggestion until a person writes the speaker anew.
+    Automatic,
+}
+
+impl NamedBy {
+    /// Tells whether a person gave the name.
+    pub fn is_hand(&self) -> bool {
+        *self == Self::Hand
+    }
+}
+
 /// Somebody who spoke.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Speaker {
     /// Its name inside the document.
     pub id: SpeakerId,
@@ -181,6 +199,26 @@ pub struct Speaker {
     /// How a published copy calls the person, as 委員; empty if as shown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub public_name: String,
+    /// Who gave the name; a person if absent.
+    #[serde(default, skip_serializing_if = "NamedBy::is_hand")]
+    pub named_by: NamedBy,
+    /// How sure a name is that a person has not confirmed, 0 to 1; absent beside a name given by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f32>,
+}
+
+impl Speaker {
+    /// Returns a speaker to whom a person gave the name.
+    pub fn new(id: SpeakerId, name: impl Into<String>) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            role: String::new(),
+            public_name: String::new(),
+            named_by: NamedBy::Hand,
+            confidence: None,
+        }
+    }
 }
 
 /// One piece of the minutes.
@@ -224,6 +262,9 @@ pub struct Utterance {
     /// Who said it, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speaker: Option<SpeakerId>,
+    /// Whether only the recogniser says who spoke: a person who assigns the speaker ends it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub speaker_automatic: bool,
     /// Start.
     pub start_ms: u64,
     /// End, never before the start.

@@ -1,5 +1,6 @@
 //! A transcript becomes the first draft of minutes, every character of it tied to the sound.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +8,8 @@ use utoipa::ToSchema;
 
 use super::edit::bounds;
 use super::template::{SEGMENTATION_MS_MAX, Template};
-use super::{Block, BlockId, Gap, Minutes, Utterance, tie};
+use super::{Block, BlockId, Gap, Minutes, Speaker, SpeakerId, Utterance, tie};
+use crate::speech::diarize;
 use crate::speech::transcript::{GapRecord, Removed, Segment, Transcript, Word};
 
 /// Where a new utterance begins.
@@ -59,7 +61,8 @@ impl Segmentation {
 /// Range: a transcript of more than [`bounds::BLOCKS_MAX`] utterances gives minutes that fail
 /// [`check`](super::migrate::check).
 pub fn draft(transcript: &Transcript, template: &Template) -> Minutes {
-    let spoken = utterances(transcript, template.segmentation).into_iter().map(Block::Utterance);
+    let speakers = Voices::beside(&template.attendees);
+    let spoken = utterances(transcript, template.segmentation, &speakers).into_iter().map(Block::Utterance);
     let gaps = transcript.gaps.iter().map(gap);
     let removed = transcript.removed.iter().flat_map(hidden).map(Block::Utterance);
     let mut blocks: Vec<Block> = spoken.chain(gaps).chain(removed).collect();
@@ -70,9 +73,38 @@ pub fn draft(transcript: &Transcript, template: &Template) -> Minutes {
     let filled = template.header.iter().filter(|(_, value)| !value.is_empty());
     Minutes {
         header: filled.map(|(field, value)| (*field, value.clone())).collect(),
-        speakers: template.attendees.clone(),
+        speakers: template.attendees.iter().cloned().chain(speakers.heard_in(transcript)).collect(),
         blocks: blocks.into_iter().map(Arc::new).collect(),
         ..Minutes::default()
+    }
+}
+
+/// Makes speakers of the minutes of the voices that were told apart; attendees are named by people.
+struct Voices {
+    /// The highest name an attendee has: what is heard is named behind it.
+    attendees: u64,
+    /// How many more there may be.
+    room: usize,
+}
+
+impl Voices {
+    fn beside(attendees: &[Speaker]) -> Self {
+        let highest = attendees.iter().map(|attendee| attendee.id.0).max().unwrap_or(0);
+        Self { attendees: highest, room: bounds::SPEAKERS_MAX.saturating_sub(attendees.len()) }
+    }
+
+    /// Returns the name of a voice inside the document.
+    fn id(&self, heard: diarize::SpeakerId) -> Option<SpeakerId> {
+        (usize::from(heard.0) <= self.room).then(|| SpeakerId(self.attendees + u64::from(heard.0)))
+    }
+
+    /// Returns the speakers heard, as 話者1, 話者2 …, by number.
+    fn heard_in(&self, transcript: &Transcript) -> Vec<Speaker> {
+        let heard: BTreeSet<diarize::SpeakerId> =
+            transcript.segments.iter().filter_map(|segment| segment.speaker).collect();
+        let speaker =
+            |heard: diarize::SpeakerId| Some(Speaker::new(self.id(heard)?, format!("話者{}", heard.0)));
+        heard.into_iter().filter_map(speaker).collect()
     }
 }
 
@@ -111,20 +143,20 @@ impl Atom<'_> {
     }
 }
 
-fn utterances(transcript: &Transcript, rules: Segmentation) -> Vec<Utterance> {
+fn utterances(transcript: &Transcript, rules: Segmentation, voices: &Voices) -> Vec<Utterance> {
     let mut out = Vec::new();
     let mut current: Vec<Atom> = Vec::new();
     for atom in transcript.segments.iter().flat_map(atoms) {
         if begins_anew(&current, &atom, rules) || has_gap(&transcript.gaps, &current, &atom) {
-            out.extend(utterance(&std::mem::take(&mut current)));
+            out.extend(utterance(&std::mem::take(&mut current), voices));
         }
         current.push(atom);
         while let Some(cut) = forced_cut(&current, rules) {
             let rest = current.split_off(cut);
-            out.extend(utterance(&std::mem::replace(&mut current, rest)));
+            out.extend(utterance(&std::mem::replace(&mut current, rest), voices));
         }
     }
-    out.extend(utterance(&current));
+    out.extend(utterance(&current, voices));
     out
 }
 
@@ -159,13 +191,16 @@ fn push_pieces<'a>(
     }
 }
 
-/// Tells whether an utterance ends before `next`, as its silence says.
+/// Tells whether an utterance ends before `next`, as its silence or its speaker says.
 fn begins_anew(current: &[Atom], next: &Atom, rules: Segmentation) -> bool {
     let (Some(first), Some(last)) = (current.first(), current.last()) else { return false };
     let end_ms = end_of(current);
     let silence_ms = next.start_ms.saturating_sub(end_ms);
     let is_long = end_ms.saturating_sub(first.start_ms) >= rules.long_ms;
-    silence_ms >= rules.pause_ms || is_long && silence_ms >= rules.sentence_pause_ms && last.ends_sentence()
+    let is_other = last.segment.speaker != next.segment.speaker;
+    is_other
+        || silence_ms >= rules.pause_ms
+        || is_long && silence_ms >= rules.sentence_pause_ms && last.ends_sentence()
 }
 
 /// Tells whether something unrecognised lies between: what is read in one go was said in one go.
@@ -211,7 +246,7 @@ fn end_of(atoms: &[Atom]) -> u64 {
     atoms.iter().map(|atom| atom.end_ms).max().unwrap_or(0)
 }
 
-fn utterance(atoms: &[Atom]) -> Option<Utterance> {
+fn utterance(atoms: &[Atom], voices: &Voices) -> Option<Utterance> {
     let start_ms = atoms.first()?.start_ms;
     let (mut text, mut flags): (String, Vec<String>) = Default::default();
     for (index, atom) in atoms.iter().enumerate() {
@@ -226,9 +261,11 @@ fn utterance(atoms: &[Atom]) -> Option<Utterance> {
     let sure = |atom: &Atom| {
         (atom.text.chars().count(), atom.word.map_or(atom.segment.confidence, |word| word.confidence))
     };
+    let speaker = atoms.iter().find_map(|atom| atom.segment.speaker).and_then(|heard| voices.id(heard));
     Some(Utterance {
         id: BlockId(0),
-        speaker: None,
+        speaker,
+        speaker_automatic: speaker.is_some(),
         start_ms,
         end_ms: end_of(atoms).max(start_ms),
         text,
@@ -247,6 +284,7 @@ fn hidden(removed: &Removed) -> Vec<Utterance> {
     let piece = |piece: &[char]| Utterance {
         id: BlockId(0),
         speaker: None,
+        speaker_automatic: false,
         start_ms: removed.start_ms,
         end_ms: removed.end_ms,
         text: piece.iter().collect(),

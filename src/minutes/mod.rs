@@ -9,6 +9,7 @@
 //!                        └─ clean, notation, dictionary ─► proposals ─ accepted ─► ops
 //! ```
 
+pub mod carry;
 pub mod clean;
 pub mod consistency;
 pub mod csv;
@@ -23,15 +24,17 @@ pub mod notation;
 pub mod passage;
 pub mod proposal;
 pub mod punctuation;
+pub mod relabel;
 pub mod replace;
 pub mod template;
 pub mod tie;
+pub mod voices;
 pub mod workflow;
 
 #[cfg(test)]
 mod testing;
 
 pub use document::{
-    Block, BlockId, Gap, Header, HeaderField, Heading, Item, ItemId, ItemKind, Mark, Minutes, Speaker,
-    SpeakerId, Utterance,
+    Block, BlockId, Gap, Header, HeaderField, Heading, Item, ItemId, ItemKind, Mark, Minutes, NamedBy,
+    Speaker, SpeakerId, Utterance,
 };

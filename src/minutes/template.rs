@@ -207,7 +207,7 @@ mod tests {
     use crate::minutes::SpeakerId;
 
     fn speaker(id: u64, name: &str) -> Speaker {
-        Speaker { id: SpeakerId(id), name: name.into(), role: String::new(), public_name: String::new() }
+        Speaker::new(SpeakerId(id), name)
     }
 
     fn place_of_error(change: impl FnOnce(&mut Template)) -> String {

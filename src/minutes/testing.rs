@@ -12,6 +12,7 @@ pub(super) fn said(id: u64, speaker: Option<u64>, start_ms: u64, end_ms: u64, te
     Utterance {
         id: BlockId(id),
         speaker: speaker.map(SpeakerId),
+        speaker_automatic: false,
         start_ms,
         end_ms,
         text: text.to_owned(),

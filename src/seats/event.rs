@@ -397,7 +397,11 @@ impl Event {
                 ]
             }
             Happened::Reattached { token, .. } => vec![to(holder, Pushed::Resume { lease, token: *token })],
-            Happened::Ended { reason: EndReason::Released | EndReason::Declined, .. } => Vec::new(),
+            // Who gave it back knows; a superseded one may be told about under the name of the lease that took its place.
+            Happened::Ended {
+                reason: EndReason::Released | EndReason::Declined | EndReason::Superseded,
+                ..
+            } => Vec::new(),
             Happened::Ended { reason, .. } => {
                 vec![to(holder, Pushed::Revoked { lease, reason: reason.clone() })]
             }

@@ -130,6 +130,8 @@ pub enum EndReason {
     Declined,
     /// A lent seat went back to its owner.
     LentBack,
+    /// A restored copy remembered it, and its holder showed a newer one, which is theirs now.
+    Superseded,
     /// An administrator took it.
     Revoked {
         /// Who.
@@ -158,6 +160,7 @@ impl EndReason {
             Self::OfferExpired => "offer_expired",
             Self::Declined => "declined",
             Self::LentBack => "lent_back",
+            Self::Superseded => "superseded",
             Self::Revoked { .. } => "revoked",
             Self::RecordingEnded { .. } => "recording_ended",
         }

@@ -189,7 +189,9 @@ impl Pools {
         let Some(pool) = self.pools.get(&receipt.pool).filter(|_| applicant.holder == receipt.holder) else {
             return Reply::Refused(Refusal::BadRequest { field: "receipt".into() });
         };
-        if self.office.ended.find(receipt.lease).is_some() {
+        // A lease whose older token was superseded lives again under the newer one.
+        let is_live = pool.kept.leases.contains_key(&receipt.lease);
+        if !is_live && self.office.ended.find(receipt.lease).is_some() {
             return Reply::Refused(self.lost(receipt.lease, turn.at));
         }
         let known = pool.memory.holders.get(&receipt.holder).and_then(|id| pool.kept.leases.get(id));
@@ -197,10 +199,11 @@ impl Pools {
             if known.token >= receipt.token {
                 return self.answer(turn, Request::Beat(held));
             }
-            // The state is older than the receipt: its lease takes the place of the one remembered.
+            // The state is older than the receipt: its lease takes the place of the one remembered. A device may have
+            // just been heard for the old one; like one the seat was moved away from, it is told so, and fenced at once.
             let old = known.id;
             self.offer_over(turn, old, |waited_ms| Happened::TimedOut { waited_ms });
-            self.end(turn, old, super::EndReason::Lapsed);
+            self.end(turn, old, super::EndReason::Superseded);
         }
         if let Some(ticket) =
             self.pools.get(&receipt.pool).and_then(|pool| pool.memory.waiters.get(&receipt.holder))

@@ -304,6 +304,28 @@ fn i16_each_request_ends_once_and_each_wait_is_resolved_once() {
 }
 
 #[test]
+fn i10_free_and_live_seats_add_up_and_the_replayed_events_are_the_state() {
+    let mut desk = Desk::with_seats(3);
+    let first = desk.seat(0, 1);
+    desk.seat(10, 2);
+    desk.seat(20, 3);
+    desk.wait(30, 4);
+    // Given back and given on: one end, one grant, and no seat more or less.
+    desk.ask(40, Request::Release { held: first, device: device(1).id });
+    desk.ask(50, Request::SetLicence(licence(2)));
+    for ms in [1_000, SAFE, SAFE + 1_000, SAFE + H + 2_000] {
+        desk.ask(ms, Request::Tick);
+    }
+    desk.restart(5, 2, Trust::Current);
+    let counts = desk.pools.counts(&pool());
+    assert_eq!((counts.begun, counts.live), (4, (counts.begun - counts.over) as u32));
+    assert_eq!(counts.live as usize, desk.pools.map(&pool(), now(5)).len());
+    assert_eq!(Pools::replay(State::default(), &desk.events), desk.pools.state());
+    let first_half = Pools::replay(State::default(), &desk.events[..6]);
+    assert_eq!(Pools::replay(first_half, &desk.events[6..]), desk.pools.state(), "from any snapshot on");
+}
+
+#[test]
 fn i18_fewer_seats_and_an_ended_licence_evict_nobody() {
     let mut desk = Desk::with_seats(3);
     let all = [desk.seat(0, 1), desk.seat(0, 2), desk.seat(0, 3)];

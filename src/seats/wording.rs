@@ -218,6 +218,7 @@ fn lost_ja(why: &Lost) -> String {
             EndReason::OfferExpired => "時間内に開始されなかったため、次の方に席を渡しました。".into(),
             EndReason::Declined => "席の案内を辞退しました。".into(),
             EndReason::LentBack => "貸出の期限になったため、席を返却しました。".into(),
+            EndReason::Superseded => "サーバの復元により、別の端末でお使いの新しい席にまとめました。".into(),
             EndReason::Revoked { text, .. } => format!("管理者が席を返却しました(理由: {text})。"),
             EndReason::RecordingEnded { text, .. } => {
                 format!("管理者が録音を終了して席を返却しました(理由: {text})。音声は保存されています。")
@@ -241,6 +242,10 @@ fn lost_en(why: &Lost) -> String {
             EndReason::OfferExpired => "You did not start in time, and the next in line has the seat.".into(),
             EndReason::Declined => "You declined the seat.".into(),
             EndReason::LentBack => "The seat was lent to you, and its time was over.".into(),
+            EndReason::Superseded => {
+                "The server was restored, and your newer seat at another device is the one that counts."
+                    .into()
+            }
             EndReason::Revoked { text, .. } => format!("An administrator took the seat ({text})."),
             EndReason::RecordingEnded { text, .. } => {
                 format!("An administrator ended the recording and took the seat ({text}). The audio is kept.")

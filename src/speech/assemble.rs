@@ -76,6 +76,7 @@ fn segment(words: Vec<Word>, mean_log_prob: f32) -> Segment {
         end_ms: words.last().map_or(0, |word| word.end_ms),
         text,
         confidence: confidence(mean_log_prob),
+        speaker: None,
         flags: Vec::new(),
         words,
     }

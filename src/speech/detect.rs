@@ -76,12 +76,11 @@ pub struct Evidence {
 
 /// Returns every reason to doubt `text`, in a fixed order, each once.
 pub fn suspicions(text: &str, evidence: &Evidence) -> Vec<Suspicion> {
-    let chars = text.chars().filter(|c| !is_punctuation(*c)).count();
     let phrase = is_subtitle_phrase(text);
     let checks = [
         (Suspicion::Loop, collapse_loops(text).is_some()),
         (Suspicion::LowConfidence, evidence.mean_log_prob < MEAN_LOG_PROB_MIN),
-        (Suspicion::Speed, is_impossible_speed(chars, evidence.speech_ms)),
+        (Suspicion::Speed, is_impossible_speed(text, evidence.speech_ms)),
         (Suspicion::CutOff, evidence.window_tokens >= TOKENS_SUSPECT),
         (Suspicion::Silence, is_silence(evidence)),
         (Suspicion::SubtitlePhrase, phrase),
@@ -134,10 +133,12 @@ fn loop_at(chars: &[char]) -> Option<(usize, usize)> {
     })
 }
 
-fn is_impossible_speed(chars: usize, speech_ms: u64) -> bool {
+/// Tells whether nobody can speak a text in so much speech; of short speech that is not said.
+pub fn is_impossible_speed(text: &str, speech_ms: u64) -> bool {
     if speech_ms < SPEED_MS_MIN {
         return false;
     }
+    let chars = text.chars().filter(|c| !is_punctuation(*c)).count();
     let per_second = chars as f64 * 1000.0 / speech_ms as f64;
     !(CHARS_PER_SECOND_MIN..=CHARS_PER_SECOND_MAX).contains(&per_second)
 }

@@ -9,9 +9,13 @@ pub mod attempt;
 mod backend;
 pub mod capacity;
 pub mod detect;
+pub mod diarize;
 pub mod engine;
+pub mod enrol;
+pub mod live;
 pub mod longform;
 pub mod model;
+pub mod naming;
 pub mod native;
 pub mod render;
 pub mod schedule;
@@ -19,11 +23,13 @@ pub mod score;
 pub mod settle;
 pub mod transcript;
 pub mod vocabulary;
+pub mod voice;
+pub mod voiceprint;
 pub mod whisper;
 pub mod window;
 
 pub use backend::Backend;
-pub use schedule::{Due, Urgency};
+pub use schedule::{Due, Level, Urgency};
 
 /// Most samples one request may carry: 30 s, the span of Whisper's encoder.
 pub const REQUEST_SAMPLES_MAX: usize = 480_000;
@@ -129,6 +135,13 @@ pub struct Recognition {
 }
 
 impl Recognition {
+    /// Returns all text as written; bytes that are no UTF-8 are halves of characters at a cut and are left out.
+    pub fn text(&self) -> String {
+        let tokens = self.pieces.iter().flat_map(|piece| &piece.tokens);
+        let bytes: Vec<u8> = tokens.flat_map(|token| token.bytes.iter().copied()).collect();
+        bytes.utf8_chunks().map(|chunk| chunk.valid()).collect()
+    }
+
     /// Returns how many text tokens were written in one pass, on average: what the decoder's limit applies to.
     pub fn tokens_per_pass(&self) -> usize {
         let tokens: usize = self.pieces.iter().map(|piece| piece.tokens.len()).sum();

@@ -23,7 +23,7 @@ const NEVER_FIRST: &str =
 /// Characters that never end a line.
 const NEVER_LAST: &str = "(（「『【〈《〔［｛";
 
-/// Writes lines `[00:01:02] text`, and a line for each stretch that could not be recognised.
+/// Writes lines `[00:01:02] text`, or `[00:01:02] 話者1: text` where the speaker is known, and a line for each stretch that could not be recognised.
 ///
 /// Shape: one line a segment, ended by a line feed; nothing for a transcript without text. Text that was removed is not
 /// shown.
@@ -32,7 +32,9 @@ pub fn txt(transcript: &Transcript) -> String {
     for entry in entries(transcript) {
         match entry {
             Entry::Text(segment) => {
-                out += &format!("[{}] {}\n", Clock::of(segment.start_ms).hms(), one_line(&segment.text));
+                let who = segment.speaker.map_or_else(String::new, |speaker| format!("話者{}: ", speaker.0));
+                let (at, text) = (Clock::of(segment.start_ms).hms(), one_line(&segment.text));
+                out += &format!("[{at}] {who}{text}\n");
             }
             Entry::Gap(gap) => out += &format!("{}\n", gap_marker(gap)),
         }
@@ -270,7 +272,8 @@ mod tests {
     use crate::speech::transcript::Word;
 
     fn segment(start_ms: u64, end_ms: u64, text: &str) -> Segment {
-        Segment { start_ms, end_ms, text: text.into(), confidence: 1.0, flags: Vec::new(), words: Vec::new() }
+        let (text, words) = (text.into(), Vec::new());
+        Segment { start_ms, end_ms, text, confidence: 1.0, speaker: None, flags: Vec::new(), words }
     }
 
     fn transcript(segments: Vec<Segment>) -> Transcript {

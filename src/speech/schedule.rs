@@ -1,10 +1,23 @@
 //! Which window next: finals before partials before batch work, and among equals the one that is due first. Pure.
 //!
 //! The same order holds everywhere a window waits: before the engine, inside it, and between two steps of a worker.
+//!
+//! `house` shares an engine between live rooms, `cost` follows what recognition costs here, `ladder` says what is left out
+//! when that is too much.
+
+pub mod cost;
+pub mod house;
+pub mod ladder;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::clock::Mono;
+pub use cost::Costs;
+pub use house::House;
+pub use ladder::Level;
 
 /// Who waits for a window; the earlier here, the sooner computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,6 +43,12 @@ pub struct Due {
 impl Due {
     /// Whenever there is time, in the order of asking.
     pub const BATCH: Self = Self { urgency: Urgency::Batch, by_ms: 0 };
+
+    /// By a moment of the clock.
+    pub fn at(urgency: Urgency, moment: Mono) -> Self {
+        let since: Duration = moment.since(Mono::from_ms(0));
+        Self { urgency, by_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX) }
+    }
 }
 
 /// Things that wait for their turn.

@@ -112,7 +112,15 @@ mod tests {
         };
         let words: Vec<Word> = text.chars().enumerate().map(word).collect();
         let end_ms = words.len() as u64 * 100;
-        Segment { start_ms: 0, end_ms, text: text.into(), confidence: 0.9, flags: vec![], words }
+        Segment {
+            start_ms: 0,
+            end_ms,
+            text: text.into(),
+            confidence: 0.9,
+            speaker: None,
+            flags: vec![],
+            words,
+        }
     }
 
     fn draft(text: &str, suspicions: &[Suspicion]) -> Draft {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::diarize::SpeakerId;
+
 /// The version of the format that this program writes and reads.
 pub const TRANSCRIPT_VERSION: u32 = 1;
 
@@ -97,6 +99,9 @@ pub struct Segment {
     pub text: String,
     /// How sure the recogniser is, 0 to 1.
     pub confidence: f32,
+    /// Who said it, as far as voices can be told apart; counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<SpeakerId>,
     /// Why a person should look at it (要確認), as stable words; empty if nothing is suspect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
@@ -265,6 +270,7 @@ mod tests {
                 end_ms: 2_000,
                 text: "会議です。".into(),
                 confidence: 0.5,
+                speaker: None,
                 flags: Vec::new(),
                 words,
             }],

@@ -147,7 +147,7 @@ mod tests {
             .map(|text| Word { start_ms: 0, end_ms: 100, text: (*text).into(), confidence: 0.9 })
             .collect();
         let text = words.iter().map(|word| word.text.as_str()).collect();
-        Segment { start_ms: 0, end_ms: 100, text, confidence: 0.9, flags: vec![], words }
+        Segment { start_ms: 0, end_ms: 100, text, confidence: 0.9, speaker: None, flags: vec![], words }
     }
 
     #[test]

@@ -51,6 +51,16 @@ impl DataFolder {
         audio_in(&self.path)
     }
 
+    /// Returns where live meetings are recorded.
+    pub fn live(&self) -> PathBuf {
+        self.path.join("live")
+    }
+
+    /// Returns where the keys of voices are; no backup takes them.
+    pub fn voices(&self) -> PathBuf {
+        self.path.join("voices")
+    }
+
     /// Returns the folder itself.
     pub fn path(&self) -> &Path {
         &self.path

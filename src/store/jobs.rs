@@ -25,6 +25,7 @@ use super::dialect::{Row, Tx, values};
 use super::{Id, Store, StoreError};
 use crate::clock::UnixMs;
 use crate::speech::Language;
+use crate::speech::diarize::Wanted;
 use crate::speech::longform::Preset;
 
 pub use finish::{Finished, Kept};
@@ -176,11 +177,22 @@ pub struct Settings {
     pub preset: Preset,
     /// The language spoken.
     pub language: Language,
+    /// Whether speakers are told apart, and how; jobs of earlier versions were not asked.
+    #[serde(default)]
+    pub speakers: Wanted,
+    /// Whether nothing but the speakers is asked for: the newest transcript keeps its words.
+    #[serde(default)]
+    pub only_speakers: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { preset: Preset::Accurate, language: Language::Ja }
+        Self {
+            preset: Preset::Accurate,
+            language: Language::Ja,
+            speakers: Wanted::Auto,
+            only_speakers: false,
+        }
     }
 }
 

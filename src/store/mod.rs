@@ -16,6 +16,7 @@ pub mod instance;
 pub mod jobs;
 pub mod licences;
 mod links;
+pub mod live;
 pub mod meetings;
 pub mod minutes;
 pub mod models;
@@ -33,6 +34,7 @@ pub mod transcripts;
 pub mod transfers;
 pub mod uploads;
 pub mod users;
+pub mod voices;
 pub mod windows;
 pub mod words;
 
@@ -163,6 +165,7 @@ pub struct Store {
     periods: Arc<retention::InForce>,
     backups: Arc<backup::Board>,
     touches: Arc<sessions::Touches>,
+    vault: Arc<std::sync::OnceLock<voices::Vault>>,
 }
 
 impl Store {
@@ -173,8 +176,8 @@ impl Store {
         let database = Database::open(location).await?;
         let (documents, notices) = (minutes::Documents::default(), notices::Notices::default());
         let (pulse, periods, backups) = (Arc::default(), Arc::default(), Arc::default());
-        let touches = Arc::default();
-        Ok(Self { database, documents, notices, pulse, periods, backups, touches })
+        let (touches, vault) = (Arc::default(), Arc::default());
+        Ok(Self { database, documents, notices, pulse, periods, backups, touches, vault })
     }
 
     /// Returns where the worker of this process leaves its signs of life.

@@ -6,6 +6,8 @@
 mod disk;
 mod error;
 mod manifest;
+mod pack;
+mod speaker;
 #[cfg(test)]
 mod tests;
 
@@ -187,7 +189,7 @@ impl ModelStore {
                     Ok(Located { id: known.id, path: known.path, sha256: known.sha256 })
                 }
                 Kind::Whisper => Err(missing(&known)),
-                Kind::Vad => Err(ModelStoreError::OtherKind { id: known.id }),
+                Kind::Vad | Kind::Speaker => Err(ModelStoreError::OtherKind { id: known.id }),
             };
         }
         let path = Path::new(name_or_path);
@@ -202,8 +204,12 @@ impl ModelStore {
     ///
     /// Errors: [`ModelStoreError::Missing`], [`ModelStoreError::Damaged`], [`ModelStoreError::OtherKind`].
     pub fn read_vad(&self, id: &str) -> Result<Vec<u8>, ModelStoreError> {
+        self.read_tensors(id, Kind::Vad)
+    }
+
+    fn read_tensors(&self, id: &str, kind: Kind) -> Result<Vec<u8>, ModelStoreError> {
         let known = self.known(id).ok_or_else(|| self.unknown(id))?;
-        if known.kind != Kind::Vad {
+        if known.kind != kind {
             return Err(ModelStoreError::OtherKind { id: known.id });
         }
         let weights = disk::read(&known.path, known.bytes)?.ok_or_else(|| missing(&known))?;
@@ -216,6 +222,9 @@ impl ModelStore {
     /// Errors: nothing has changed on the disk after any of them.
     pub fn import_known(&self, id: &str) -> Result<Imported, ModelStoreError> {
         let known = self.known(id).ok_or_else(|| self.unknown(id))?;
+        if known.kind == Kind::Speaker {
+            return self.import_speaker(&known);
+        }
         let entry = self.manifest.model(id);
         let recipe = entry.and_then(|entry| Some((entry, entry.precision?, self.manifest.source(entry)?)));
         let Some((entry, precision, source)) = recipe else {
@@ -304,9 +313,11 @@ impl ModelStore {
             path: self.dir.join(&entry.file),
             sha256: entry.sha256.clone(),
             bytes: entry.bytes,
-            remedy: match entry.precision {
-                Some(_) => format!("run models/fetch.sh, then: gijiroku model import {id}"),
-                None => "run models/fetch.sh".to_owned(),
+            remedy: match (entry.precision, entry.kind) {
+                (None, Kind::Whisper | Kind::Vad) => "run models/fetch.sh".to_owned(),
+                (Some(_), _) | (None, Kind::Speaker) => {
+                    format!("run models/fetch.sh, then: gijiroku model import {id}")
+                }
             },
         });
         let local = || {
@@ -372,8 +383,21 @@ impl ModelStore {
 
     /// Adds a model to the list; what another process has added meanwhile stays.
     fn remember(&mut self, folder: &Folder, entry: LocalEntry) -> Result<(), ModelStoreError> {
+        self.write_local(folder, |local| local.replace(entry))
+    }
+
+    fn change_local(&mut self, change: impl FnOnce(&mut Local)) -> Result<(), ModelStoreError> {
+        let folder = Folder::lock(&self.dir)?;
+        self.write_local(&folder, change)
+    }
+
+    fn write_local(
+        &mut self,
+        folder: &Folder,
+        change: impl FnOnce(&mut Local),
+    ) -> Result<(), ModelStoreError> {
         let mut local = read_local(&self.dir)?;
-        local.replace(entry);
+        change(&mut local);
         let text = toml::to_string(&local).expect("tables of texts and numbers are always TOML");
         let io = |error| StoreError::io(&self.dir.join(LOCAL_FILE), error).into();
         folder.install(LOCAL_FILE, |out| out.write_all(text.as_bytes()).map_err(io), |_| Ok(()))?;
@@ -393,8 +417,11 @@ struct Known {
 }
 
 fn missing(known: &Known) -> ModelStoreError {
-    let (id, path, remedy) = (known.id.clone(), known.path.clone(), known.remedy.clone());
-    ModelStoreError::Missing { id, path, remedy }
+    missing_file(&known.id, &known.path, &known.remedy)
+}
+
+fn missing_file(id: &str, path: &Path, remedy: &str) -> ModelStoreError {
+    ModelStoreError::Missing { id: id.to_owned(), path: path.to_owned(), remedy: remedy.to_owned() }
 }
 
 fn compare(known: &Known, found: Fingerprint) -> Result<Verified, ModelStoreError> {

@@ -324,7 +324,7 @@ impl Tx {
 
     /// Removes what was recognised and written, and returns what that was.
     async fn erase_minutes(&mut self, meeting: Id) -> Result<Vec<Item>, StoreError> {
-        const OF_MEETING: [(&str, &str, &str); 6] = [
+        const OF_MEETING: [(&str, &str, &str); 8] = [
             (
                 "windows",
                 "SELECT w.outcome FROM windows w JOIN jobs j ON j.id = w.job_id WHERE j.meeting_id = $1 ORDER BY \
@@ -345,6 +345,18 @@ impl Tx {
                 "revisions",
                 "SELECT ops || undo FROM revisions WHERE meeting_id = $1 ORDER BY revision",
                 "DELETE FROM revisions WHERE meeting_id = $1",
+            ),
+            (
+                "live_lines",
+                "SELECT n.text || COALESCE(n.corrected, '') FROM live_lines n JOIN lives l ON l.id = n.live_id WHERE \
+                 l.meeting_id = $1 ORDER BY n.live_id, n.line",
+                "DELETE FROM live_lines WHERE live_id IN (SELECT id FROM lives WHERE meeting_id = $1)",
+            ),
+            (
+                "live_notes",
+                "SELECT n.text FROM live_notes n JOIN lives l ON l.id = n.live_id WHERE l.meeting_id = $1 ORDER BY \
+                 n.at_ms, n.id",
+                "DELETE FROM live_notes WHERE live_id IN (SELECT id FROM lives WHERE meeting_id = $1)",
             ),
             (
                 "drafts",

@@ -9,6 +9,7 @@
 //! If the disk refuses, nobody was told anything: the engine is made anew from the log, as after a crash.
 
 mod applicant;
+mod held;
 mod log;
 mod tally;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::clock::{Mono, UnixMs};
 use crate::seats::calendar::{TrustedDate, WallClock};
 use crate::seats::restart::Trust;
 use crate::seats::{Epoch, Event, LeaseId, Now, Pools, Push, Refusal, Reply, Request, Step, Token};
+pub use held::{HeldSeat, NoSeat};
 use log::{Proof, Tail};
 pub use tally::Tally;
 

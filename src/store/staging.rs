@@ -68,9 +68,7 @@ impl Staging {
     /// Errors: [`StoreError::Io`] if the disk refuses.
     #[expect(clippy::disallowed_methods, reason = "the store is where files are kept")]
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true).mode(FOLDER_MODE);
-        builder.create(folder).map_err(|error| StoreError::io(folder, error))?;
+        make_folder(folder)?;
         let folder = fs::canonicalize(folder).map_err(|error| StoreError::io(folder, error))?;
         Ok(Self { folder, desks: Desks::default() })
     }
@@ -84,8 +82,7 @@ impl Staging {
     ///
     /// Errors: [`StoreError::Io`].
     pub fn free_bytes(&self) -> Result<u64, StoreError> {
-        let disk = statvfs(&self.folder).map_err(|errno| StoreError::io(&self.folder, errno.into()))?;
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+        free_bytes(&self.folder)
     }
 
     /// Returns where an upload grows. The name is ours: what the file was called at home never becomes a path.
@@ -160,15 +157,7 @@ impl Staging {
     /// Errors: [`StoreError::Io`].
     pub async fn remove(&self, hold: &Hold) -> Result<(), StoreError> {
         let path = self.path(hold.id);
-        on_disk(move || {
-            #[expect(clippy::disallowed_methods, reason = "the store is where files are kept")]
-            match fs::remove_file(&path) {
-                Ok(()) => sync_folder_of(&path).map_err(|error| StoreError::io(&path, error)),
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-                Err(error) => Err(StoreError::io(&path, error)),
-            }
-        })
-        .await
+        on_disk(move || remove(&path)).await
     }
 
     /// Lists the uploads that have a file; what is named otherwise is not ours.
@@ -260,9 +249,39 @@ impl Part {
     }
 }
 
+/// Makes a folder for this account alone, if need be.
+pub(super) fn make_folder(folder: &Path) -> Result<(), StoreError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(FOLDER_MODE);
+    builder.create(folder).map_err(|error| StoreError::io(folder, error))
+}
+
+/// Returns how many bytes the disk under a folder still takes.
+pub(super) fn free_bytes(folder: &Path) -> Result<u64, StoreError> {
+    let disk = statvfs(folder).map_err(|errno| StoreError::io(folder, errno.into()))?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Lists the files of a folder.
+#[expect(clippy::disallowed_methods, reason = "the store is where files are kept")]
+pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let io = |error| StoreError::io(folder, error);
+    fs::read_dir(folder).map_err(io)?.map(|entry| Ok(entry.map_err(io)?.path())).collect()
+}
+
+/// Removes a file; one that is not there is removed already.
+#[expect(clippy::disallowed_methods, reason = "the store is where files are kept")]
+pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_folder_of(path).map_err(|error| StoreError::io(path, error)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(StoreError::io(path, error)),
+    }
+}
+
 /// Opens a file to write; a new one has its name on the disk before it has its first byte.
 #[expect(clippy::disallowed_methods, reason = "the store is where files are kept")]
-fn open(path: &Path) -> std::io::Result<(File, u64)> {
+pub(super) fn open(path: &Path) -> std::io::Result<(File, u64)> {
     let mut options = OpenOptions::new();
     options.write(true).mode(FILE_MODE).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
     match options.open(path) {
@@ -281,11 +300,12 @@ fn open(path: &Path) -> std::io::Result<(File, u64)> {
 
 /// A name survives a power cut only after this.
 #[expect(clippy::disallowed_methods, reason = "the store is where files are kept")]
-fn sync_folder_of(path: &Path) -> std::io::Result<()> {
+pub(super) fn sync_folder_of(path: &Path) -> std::io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
-async fn on_disk<T: Send + 'static>(
+/// Does work on the disk, off the threads that answer.
+pub(super) async fn on_disk<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     let done = spawn_blocking(work).await;

@@ -225,11 +225,12 @@ impl Store {
     }
 
     /// Changes name, department, role, and whether the account can be used; a disabled person is
-    /// signed out at once, for good loses the tokens, and goes on no transfer.
+    /// signed out at once, for good loses the tokens, goes on no transfer, and is remembered by no voice.
     pub async fn change_user(&self, user: &User, actor: &Actor, now: UnixMs) -> Result<bool, StoreError> {
         let mut tx = self.write().await?;
         let changed = tx.update_user(user, actor, now).await?;
         tx.commit().await?;
+        self.destroy_voice_keys(now).await?;
         Ok(changed)
     }
 
@@ -391,6 +392,7 @@ impl Tx {
             .await?;
             self.run("DELETE FROM transfers WHERE user_id = $1 AND done_at IS NULL", values![user.id])
                 .await?;
+            self.erase_voices_of(user.id, actor, now).await?;
         }
         let detail = serde_json::json!({
             "role": user.role, "department": user.department, "disabled": user.disabled_at.is_some(),

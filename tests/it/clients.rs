@@ -11,7 +11,7 @@ use crate::office::Person;
 use crate::support::{meeting_sound, repository, text, write_wav};
 use crate::uploads::sha256;
 
-const PACKAGES: [&str; 2] = ["openai==3.54.0", "tuspy==1.1.0"];
+const PACKAGES: [&str; 2] = ["openai[realtime]==3.54.0", "tuspy==1.1.0"];
 
 /// A Python that has the clients; made once, beside what the build made. Tests that run at the same time share it.
 static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -100,4 +100,50 @@ async fn the_official_client_of_tus_goes_on_where_it_was_cut_off() {
     let recordings = person.get(&format!("/v1/meetings/{meeting}/recordings")).await;
     let bytes = std::fs::read(&recording).expect("it is there");
     assert_eq!(recordings.json[0]["sha256"], sha256(&bytes));
+}
+
+#[tokio::test]
+async fn the_official_client_of_openai_streams_sound_and_reads_what_was_said() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let (served, _, token) = office(folder.path()).await;
+    let recording = folder.path().join("meeting.wav");
+    write_24k(&recording, &meeting_sound(20));
+    let told = talk("tests/clients/realtime_with_openai.py", &served, &token, &recording).await;
+    let types: Vec<&str> =
+        told["turns"]["types"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    let place = |kind: &str| {
+        types.iter().position(|found| *found == kind).unwrap_or_else(|| panic!("{kind}: {types:?}"))
+    };
+    assert!(place("session.created") < place("session.updated"));
+    assert!(place("input_audio_buffer.speech_started") < place("input_audio_buffer.speech_stopped"));
+    assert!(
+        place("input_audio_buffer.committed")
+            < place("conversation.item.input_audio_transcription.completed")
+    );
+    let transcripts = told["turns"]["transcripts"].as_array().expect("a list");
+    assert!(transcripts.len() >= 2 && transcripts.iter().all(|text| text.as_str().is_some()));
+    let (item, heard) = (&told["item"]["transcripts"][0], told["item"]["delta"].as_str().expect("a text"));
+    assert!(heard.chars().count() > 20, "{told}");
+    assert_eq!(item.as_str(), Some(heard), "the parts are the whole");
+}
+
+/// Writes 16 kHz sound as a WAV of 24 kHz: straight lines between samples are sound enough for a recogniser.
+fn write_24k(path: &Path, sound: &[f32]) {
+    let at = |index: usize| {
+        let place = index as f32 * 2.0 / 3.0;
+        let (left, share) = (place as usize, place.fract());
+        let right = sound.get(left + 1).copied().unwrap_or(0.0);
+        ((sound[left] * (1.0 - share) + right * share) * 32_767.0) as i16
+    };
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 24_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).expect("there is room for the test's sound");
+    for index in 0..sound.len() / 2 * 3 {
+        writer.write_sample(at(index)).expect("there is room for the test's sound");
+    }
+    writer.finalize().expect("there is room for the test's sound");
 }

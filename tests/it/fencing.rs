@@ -81,7 +81,7 @@ async fn an_edit_that_names_no_seat_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_seat_taken_back_stops_the_next_edit_and_keeps_it_as_a_draft() {
+async fn i17_a_seat_taken_back_stops_the_next_edit_and_keeps_the_work_as_a_draft() {
     let desk = Desk::open().await;
     let seat = desk.sit().await;
     assert_eq!(desk.edit(&desk.person, Some(&seat), "先").await.status, 200);

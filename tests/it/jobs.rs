@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gijiroku::audio::MediaTime;
 use gijiroku::clock::UnixMs;
-use gijiroku::jobs::recognise::Workshop;
+use gijiroku::jobs::recognise::{Bench, Workshop};
 use gijiroku::jobs::worker;
 use gijiroku::minutes::Minutes;
 use gijiroku::speech::engine::Patience;
@@ -261,15 +261,15 @@ async fn the_queue_does_the_same_on_postgresql() {
 }
 
 /// An office with a worker's desk: audio, a meeting, and its owner.
-struct Desk {
+pub struct Desk {
     office: Office,
-    owner: Person,
-    meeting: Id,
+    pub owner: Person,
+    pub meeting: Id,
     blobs: Blobs,
 }
 
 impl Desk {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
         let office = Office::open().await;
         let department = office.department("議会事務局").await;
         let owner = office.person("suzuki", Role::Staff, department).await;
@@ -282,7 +282,7 @@ impl Desk {
     }
 
     /// Brings a recording; nothing recognises it yet.
-    async fn bring(&self, file: &Path, blob: &str) {
+    pub async fn bring(&self, file: &Path, blob: &str) {
         let staged = self.office.folder.path().join("staged");
         std::fs::copy(file, &staged).expect("there is room");
         let key = blob.parse().expect("a word is a key");
@@ -292,17 +292,17 @@ impl Desk {
     }
 
     /// Asks for a recognition as the browser does.
-    async fn recognise(&self) -> Value {
+    pub async fn recognise(&self) -> Value {
         let answer = self.owner.post(&format!("/v1/meetings/{}/recognitions", self.meeting), json!({})).await;
         assert_eq!(answer.status, 201, "{:?}", answer.json);
         answer.json
     }
 
-    fn start(&self, models: &Path, threads: u16) -> (CancellationToken, JoinHandle<()>) {
+    pub fn start(&self, models: &Path, threads: u16) -> (CancellationToken, JoinHandle<()>) {
         self.start_with(models, threads, MediaTime::from_ms(12 * 3_600_000))
     }
 
-    fn start_with(
+    pub fn start_with(
         &self,
         models: &Path,
         threads: u16,
@@ -316,6 +316,7 @@ impl Desk {
             threads,
             patience: Patience::default(),
             longest,
+            bench: Bench::default(),
         };
         let settings = worker::Settings {
             node: "node".to_owned(),
@@ -331,7 +332,7 @@ impl Desk {
     }
 
     /// Looks at a job until it is as wanted: durable state, not passed time, is what the tests need.
-    async fn seen(&self, job: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub async fn seen(&self, job: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
         let path = format!("/v1/jobs/{}", job["id"].as_str().expect("a job has a name"));
         let mut looks = tokio::time::interval(Duration::from_millis(50));
         let found = async {
@@ -348,7 +349,7 @@ impl Desk {
     }
 }
 
-fn weights() -> std::path::PathBuf {
+pub fn weights() -> std::path::PathBuf {
     repository("models/weights")
 }
 

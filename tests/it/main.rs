@@ -6,6 +6,7 @@
 )]
 
 mod accounts;
+mod capture;
 mod clients;
 mod engine;
 mod export;
@@ -15,6 +16,7 @@ mod fencing;
 mod formats;
 mod jobs;
 mod licence;
+mod live;
 mod minutes;
 mod native;
 mod office;
@@ -24,9 +26,11 @@ mod papers;
 mod postgres;
 mod recordings;
 mod roles;
+mod rooms;
 mod seating;
 mod seats;
 mod seats_kill;
+mod speakers;
 mod store_story;
 mod support;
 mod textwork;
@@ -35,4 +39,6 @@ mod transfers;
 mod uploads;
 mod uploads_survive;
 mod vad;
+
 mod verify;
+mod voices;

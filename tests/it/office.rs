@@ -11,12 +11,15 @@ use gijiroku::seats::licence::keys::SigningKey;
 use gijiroku::store::audit::Actor;
 use gijiroku::store::blobs::{self, Blobs};
 use gijiroku::store::folder::DataFolder;
+use gijiroku::store::live::Live;
 use gijiroku::store::seats::{Clocks, Seats};
 use gijiroku::store::staging::Staging;
 use gijiroku::store::users::{NewUser, Purpose, Role, User};
 use gijiroku::store::{Location, Store};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+
+use crate::support::repository;
 
 /// A password that every person of the office has.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -86,9 +89,11 @@ impl Office {
         let clock = Arc::new(AtomicI64::new(UnixMs::now().ms()));
         let hands = Arc::clone(&clock);
         let data = DataFolder::open(folder.path()).expect("nobody else works in a fresh folder");
+        store.keep_voice_keys_in(&data.voices()).expect("a fresh folder can hold keys");
         let blobs = Blobs::open(blobs::Settings::Local { folder: data.audio() }).await;
         let staging = Staging::open(&data.uploads()).expect("a fresh folder can hold uploads");
-        let kept = (blobs.expect("a fresh folder can hold audio"), staging);
+        let live = Live::open(&store, &data.live()).await.expect("a fresh folder can hold journals");
+        let kept = (blobs.expect("a fresh folder can hold audio"), staging, live);
         let (hands_of_seats, opened) = (Arc::clone(&clock), clock.load(Ordering::SeqCst));
         let clocks_of_seats: Clocks = Arc::new(move || {
             let wall = hands_of_seats.load(Ordering::SeqCst);
@@ -102,7 +107,8 @@ impl Office {
         let clock_of_app = move || UnixMs::from_ms(hands.load(Ordering::SeqCst));
         let app = App::new(store.clone(), kept, seats.clone(), settings, clock_of_app);
         let instance = SigningKey::from_seed(&[9; 32]);
-        let app = app.licensed(crate::seating::site(), Some(instance));
+        let ears = http::voices::Ears::in_folder(repository("models/weights"));
+        let app = app.licensed(crate::seating::site(), Some(instance)).hearing(ears);
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let app = Arc::new(app);

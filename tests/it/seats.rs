@@ -4,6 +4,7 @@ mod holding;
 mod reports;
 mod ruling;
 mod socket;
+mod stores;
 
 use std::time::Duration;
 

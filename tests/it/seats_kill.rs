@@ -20,7 +20,7 @@ use crate::office::Person;
 use people::{Day, add_people};
 
 /// How often the server dies, unless the environment says otherwise.
-const KILLS: usize = 6;
+const KILLS: usize = 50;
 /// People who want a seat.
 const PEOPLE: u64 = 64;
 /// Seats of an office without a licence.

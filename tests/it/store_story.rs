@@ -2,6 +2,8 @@
 //!
 //! Every public method of the store is part of it; a test sees to that.
 
+mod voices;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
@@ -23,7 +25,9 @@ use crate::support::repository;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Public methods that are not called in the story: where they are told on both databases, or why they need not be.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 6] = [
+    ("give_back", "every job and every live meeting of a served office gives its seat back at its end"),
+    ("news", "it is told inside one process, without a database"),
     ("unsealed_uploads", "`resume_sealing` asks it, which every office calls at its start"),
     ("uploads_in", "`resume_sealing` asks it, too"),
     ("open", "`both_databases_tell_the_same_story` opens both, twice"),
@@ -84,7 +88,13 @@ async fn story(store: &Store) -> Vec<String> {
     let meeting = meetings(store, &people, &mut seen).await;
     minutes(store, &people, meeting.id, &mut seen).await;
     jobs(store, &people, meeting.id, &mut seen).await;
+    for (what, found) in crate::rooms::stored::tell(store, (people.staff.id, &people.actor), meeting.id).await
+    {
+        seen.note(what, found);
+    }
+    let about = meeting.id;
     retention(store, &people, meeting, &mut seen).await;
+    voices::tell(store, &people, about, &mut seen).await;
     audit(store, &people, &mut seen).await;
     seen.lines
 }

@@ -62,6 +62,7 @@ fn is_final(reason: &EndReason) -> bool {
         EndReason::Yielded
         | EndReason::Idle
         | EndReason::LentBack
+        | EndReason::Superseded
         | EndReason::Revoked { .. }
         | EndReason::RecordingEnded { .. } => true,
     }
@@ -95,7 +96,7 @@ fn push(event: &Event, limits: &Limits) -> Option<Answer> {
             let held = Held { lease: lease.id, token: lease.token };
             Some(Answer::Granted { number: None, held, ttl_ms: limits.ttl_ms })
         }
-        Happened::Ended { reason, .. } if is_final(reason) => {
+        Happened::Ended { reason, .. } if is_final(reason) && *reason != EndReason::Superseded => {
             let token = event.cause.token?;
             Some(Answer::Lost { token, reason: reason.word().into() })
         }

@@ -104,7 +104,7 @@ impl Ledger {
         }
         let seen = Seen { holder, token: lease.token, is_offer, is_parked: false, is_closed: false };
         // A copy that knows an older token of the lease lets that one go and adopts the newer.
-        let is_over = self.ended.remove(&lease.id).is_some_and(|(reason, _)| reason != EndReason::Lapsed);
+        let is_over = self.ended.remove(&lease.id).is_some_and(|(reason, _)| reason != EndReason::Superseded);
         if self.live.insert(lease.id, seen).is_some() || is_over {
             return Err(format!("I10: lease {} was given twice", lease.id));
         }

@@ -172,8 +172,10 @@ impl World {
             Fault::Pause { ms } => {
                 if self.server.pools.is_some() && self.now_ms >= self.paused_until {
                     self.paused_until = self.now_ms + ms;
-                    self.server.excused_ms += ms;
-                    self.server.given_ms += if ms > 5_000 { ms } else { 0 };
+                    let is_noticed = ms > 5_000;
+                    // What is given back begins with the engine's last step, up to a tick before the machine stood still.
+                    self.server.excused_ms += if is_noticed { ms + 1_000 } else { ms };
+                    self.server.given_ms += if is_noticed { ms } else { 0 };
                 }
             }
             Fault::Stall { ms } => {

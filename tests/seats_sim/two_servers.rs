@@ -1,5 +1,7 @@
 //! I19 and I20: a second server from one backup, and a morning on which everyone comes at once.
 
+use gijiroku::seats::lease::EndReason;
+use gijiroku::seats::refusal::Lost;
 use gijiroku::seats::request::{Act, Held};
 use gijiroku::seats::restart::Receipt;
 use gijiroku::seats::{Happened, Limits, Mode, PoolId, Refusal, Reply, Request};
@@ -58,6 +60,52 @@ fn i19_a_second_server_from_one_backup_waits_and_the_first_raises_the_alarm() {
         let reply = first.acquire("suzuki", false, Mode::Nowait);
         assert!(matches!(reply, Reply::Granted(_)), "seed {seed}: {reply:?}");
     }
+}
+
+/// Seed 683657: the copy still knows a seat that ended since; one device comes back to it, another shows the newer one.
+#[test]
+fn i8_a_device_that_a_newer_receipt_overtakes_is_told_that_its_person_works_elsewhere() {
+    let mut first = Office::new(2);
+    let old = held(&first.acquire("tanaka", true, Mode::Wait));
+    first.pass_until(10_000);
+    let mut copy = first.cloned_from_backup();
+    let device = first.person("tanaka").device.id;
+    first.ask(Request::Release { held: old, device });
+    let new = held(&first.acquire("tanaka", true, Mode::Wait));
+
+    copy.pass_until(15_000);
+    assert!(matches!(copy.ask(Request::Beat(old)), Reply::Beating { .. }), "the copy takes it for alive");
+    assert!(matches!(show(&mut copy, "tanaka", new), Reply::Attached(_)));
+    assert_eq!(copy.live(), 1, "one person, one seat");
+    let reply = copy.ask(Request::Beat(old));
+    let Reply::Refused(Refusal::SeatLost { why: Lost::Ended { reason, .. } }) = &reply else {
+        panic!("no silence ended it: {reply:?}");
+    };
+    assert_eq!(*reason, EndReason::Superseded);
+    assert!(copy.pools().proof(old, copy.now()).is_err(), "fenced at once");
+    assert!(copy.pools().proof(new, copy.now()).is_ok());
+}
+
+#[test]
+fn i19_a_seat_that_was_handed_over_after_the_backup_is_known_by_its_newer_token_only() {
+    let mut first = Office::new(2);
+    let old = held(&first.acquire("tanaka", false, Mode::Wait));
+    first.pass_until(10_000);
+    let mut copy = first.cloned_from_backup();
+    first.person("tanaka").is_connected = false;
+    first.pass_until(80_000);
+    let new = held(&first.acquire("tanaka", false, Mode::Wait));
+    assert_eq!((new.lease, new.token > old.token), (old.lease, true));
+
+    copy.pass_until(15_000);
+    assert!(matches!(show(&mut copy, "tanaka", new), Reply::Attached(_)));
+    assert!(
+        matches!(show(&mut copy, "tanaka", new), Reply::Beating { .. }),
+        "shown again, it is a sign of life"
+    );
+    let reply = show(&mut copy, "tanaka", old);
+    assert!(matches!(reply, Reply::Refused(Refusal::SeatLost { why: Lost::Moved })), "{reply:?}");
+    assert_eq!(copy.live(), 1);
 }
 
 #[test]

@@ -22,8 +22,6 @@ fn faster(ms: u64) -> u64 {
 impl Server {
     /// I1, I3, I6 and I9, event by event.
     pub fn note_events(&mut self, now_ms: u64, events: &[Event]) -> Result<(), String> {
-        // A receipt that is newer than the copy takes the place of what the copy remembers.
-        let is_adopting = events.iter().any(|event| matches!(event.what, Happened::Adopted { .. }));
         for event in events {
             if let Some(story) = &mut self.story {
                 let (at, cause) = (event.at.ms(), &event.cause);
@@ -53,7 +51,7 @@ impl Server {
                 }
                 Change::Accepted(lease) => self.live_sign(now_ms, lease),
                 Change::Ended(lease, reason, seen) => {
-                    if reason == EndReason::Lapsed && !seen.is_closed && !is_adopting {
+                    if reason == EndReason::Lapsed && !seen.is_closed {
                         self.check_loss(now_ms, lease)?;
                     }
                     self.life.remove(&lease);

@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// Crates and the only places that may name them.
-const FENCES: [(&str, &[&str]); 34] = [
+const FENCES: [(&str, &[&str]); 37] = [
     ("symphonia", &["src/audio/decode"]),
     ("symphonia_adapter_libopus", &["src/audio/decode"]),
     ("rubato", &["src/audio/resample.rs"]),
@@ -31,13 +31,14 @@ const FENCES: [(&str, &[&str]); 34] = [
     ("hound", &["src/audio/wav.rs"]),
     ("whisper_rs", &["src/speech/whisper.rs"]),
     ("whisper_rs_sys", &["src/speech/whisper.rs"]),
+    ("speakrs", &["src/speech/diarize/pack.rs"]),
     ("krilla", &["src/minutes/"]),
     ("rust_xlsxwriter", &["src/minutes/"]),
     ("zip", &["src/minutes/"]),
     ("ed25519_dalek", &["src/seats/licence/keys.rs"]),
     ("sqlx", &["src/store/"]),
     ("object_store", &["src/store/"]),
-    ("reqwest", &["src/jobs/"]),
+    ("reqwest", &["src/jobs/", "src/cli/capture"]),
     ("axum", &["src/http/"]),
     ("axum_extra", &["src/http/"]),
     ("axum_server", &["src/http/", "src/cli/"]),
@@ -51,12 +52,14 @@ const FENCES: [(&str, &[&str]); 34] = [
     ("tokio", &["src/cli/", "src/store/", "src/jobs/", "src/http/", "src/main.rs"]),
     ("clap", &["src/cli/", "src/main.rs"]),
     ("anyhow", &["src/cli/", "src/main.rs"]),
-    ("qrcode", &["src/cli/"]),
+    ("qrcode", &["src/cli/", "src/http/live"]),
     ("indicatif", &["src/cli/", "src/main.rs"]),
     ("signal_hook", &["src/cli/", "src/main.rs"]),
-    ("cpal", &["src/cli/capture.rs"]),
-    ("rtrb", &["src/cli/capture.rs"]),
-    ("tokio_tungstenite", &["src/cli/capture.rs"]),
+    ("cpal", &["src/cli/capture"]),
+    ("rtrb", &["src/cli/capture"]),
+    ("tokio_tungstenite", &["src/cli/capture"]),
+    ("tokio_rustls", &["src/cli/capture"]),
+    ("rustls_native_certs", &["src/cli/capture"]),
     ("proptest", &[]),
 ];
 

@@ -21,12 +21,13 @@ mod lstm;
 mod silero;
 mod spectrum;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod weights;
 
 use std::sync::Arc;
 
 pub use finder::{FRAME_MS, SETTING_MS_MAX, SpeechFinder, VadEvent, VadSettings, spans};
+pub use lstm::{sigmoid, tanh};
 pub use silero::{FRAME_SAMPLES, Silero, Stream};
 
 use super::time::{MediaSpan, MediaTime};

@@ -1,4 +1,4 @@
-//! A network of random weights, so that tests of arithmetic need no file.
+//! Networks made of numbers, so that tests need no file: random ones for arithmetic, one that hears loudness.
 
 use std::collections::HashMap;
 use std::f64::consts::TAU;
@@ -83,4 +83,31 @@ fn bytes_of(values: &[f32], dtype: Dtype) -> Vec<u8> {
 /// Returns the network of [`random_tensors`].
 pub(super) fn random_net() -> Silero {
     Silero::from_safetensors(&file_of(&random_tensors(), Dtype::F32)).expect("names and shapes are right")
+}
+
+/// Returns a network that takes loud sound for speech (probability 0.89) and silence for none (0.02).
+pub(crate) fn loudness_net() -> Silero {
+    let mut tensors = random_tensors();
+    for (name, (_, values)) in &mut tensors {
+        if name != "stft_conv.weight" {
+            values.fill(0.0);
+        }
+    }
+    let mut set = |name: &str, range: std::ops::Range<usize>, step: usize, value: f32| {
+        let values = &mut tensors.get_mut(name).expect("a tensor of the list").1;
+        range.step_by(step).for_each(|index| values[index] = value);
+    };
+    // The first channel sums all bins of a frame and goes on as it is.
+    set("conv1.weight", 1..129 * 3, 3, 1.0);
+    for conv in ["conv2.weight", "conv3.weight", "conv4.weight"] {
+        set(conv, 1..2, 1, 1.0);
+    }
+    // Gates in the order input, forget, cell, output: take everything, remember nothing.
+    set("lstm_cell.weight_ih", 256 * 128..256 * 128 + 1, 1, 1.0);
+    set("lstm_cell.bias_ih", 0..128, 1, 20.0);
+    set("lstm_cell.bias_ih", 128..256, 1, -20.0);
+    set("lstm_cell.bias_ih", 384..512, 1, 20.0);
+    set("final_conv.weight", 0..1, 1, 8.0);
+    set("final_conv.bias", 0..1, 1, -4.0);
+    Silero::from_safetensors(&file_of(&tensors, Dtype::F32)).expect("names and shapes are right")
 }

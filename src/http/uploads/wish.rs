@@ -37,6 +37,8 @@ pub(crate) async fn wished(app: &Shared, caller: &Caller, said: &Metadata) -> Re
     let settings = Settings {
         preset: word(said, "preset")?.unwrap_or(default.preset),
         language: word(said, "language")?.unwrap_or(default.language),
+        speakers: word(said, "speakers")?.unwrap_or(default.speakers),
+        only_speakers: false,
     };
     let input = MeetingInput {
         title: title(said, &file_name),

@@ -7,6 +7,8 @@
 mod names;
 mod near;
 
+pub use names::name_key;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::{FINDINGS_MAX, Finding, FindingKind, PLACES_MAX, Place, Text};
 use crate::minutes::passage::is_kanji;
 use crate::minutes::{HeaderField, Minutes};
@@ -109,15 +111,19 @@ fn finding(forms: BTreeMap<String, Vec<Place>>, known: &str) -> Finding {
     }
 }
 
-/// Finds speakers whose names differ only in blanks or forms of characters, and speakers without a name.
-pub(super) fn speakers(minutes: &Minutes) -> Vec<Finding> {
+/// Returns what stays of a person's name without blanks, titles of the width of letters and forms of characters: two
+/// names with the same are believed to be one person's.
+pub fn name_key(name: &str) -> String {
     let groups = groups();
-    let key = |name: &str| -> String {
-        name.chars().filter(|ch| !ch.is_whitespace()).map(|ch| folded(ch, &groups)).collect()
-    };
+    name.nfkc().filter(|ch| !ch.is_whitespace()).map(|ch| folded(ch, &groups)).collect()
+}
+
+/// Finds speakers whose names differ only in blanks or forms of characters, speakers without a name, and names that
+/// only the voice speaks for.
+pub(super) fn speakers(minutes: &Minutes) -> Vec<Finding> {
     let mut by_key: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for speaker in &minutes.speakers {
-        by_key.entry(key(&speaker.name)).or_default().push(&speaker.name);
+        by_key.entry(name_key(&speaker.name)).or_default().push(&speaker.name);
     }
     let told = |message: String, suggestion: &str| Finding {
         kind: FindingKind::SpeakerName,
@@ -134,5 +140,8 @@ pub(super) fn speakers(minutes: &Minutes) -> Vec<Finding> {
     };
     let unnamed = minutes.speakers.iter().filter(|speaker| is_unnamed(&speaker.name));
     let unnamed = unnamed.map(|speaker| told(format!("「{}」の氏名が入っていません。", speaker.name), ""));
-    doubled.chain(unnamed).take(FINDINGS_MAX).collect()
+    let suggested = minutes.speakers.iter().filter(|speaker| !speaker.named_by.is_hand());
+    let suggested = suggested
+        .map(|speaker| told(format!("「{}」は声から推定した氏名です。確認してください。", speaker.name), ""));
+    doubled.chain(unnamed).chain(suggested).take(FINDINGS_MAX).collect()
 }

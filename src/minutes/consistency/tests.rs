@@ -79,8 +79,7 @@ fn what_is_written_in_one_way_is_not_found() {
 fn names_of_speakers_are_looked_at() {
     let mut minutes = minutes_of(vec![]);
     for (id, name) in [(1, "高橋 一郎"), (2, "髙橋一郎"), (3, "話者3"), (4, "佐々木")] {
-        let (role, public_name) = (String::new(), String::new());
-        minutes.speakers.push(Speaker { id: SpeakerId(id), name: name.to_owned(), role, public_name });
+        minutes.speakers.push(Speaker::new(SpeakerId(id), name));
     }
     let messages: Vec<String> = check(&minutes, &[]).into_iter().map(|finding| finding.message).collect();
     assert_eq!(

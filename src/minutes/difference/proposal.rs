@@ -171,7 +171,8 @@ fn replacement(minutes: &Minutes, run: &[usize], part: &[&Utterance], names: &mu
     let mut put = Vec::with_capacity(part.len());
     for (index, said) in part.iter().enumerate() {
         let id = old.get(index).map_or_else(|| names.fresh(), |block| block.id());
-        put.push(Utterance { id, speaker: speaker_of(&old, said), ..renewed(said) });
+        let (speaker, speaker_automatic) = speaker_of(&old, said);
+        put.push(Utterance { id, speaker, speaker_automatic, ..renewed(said) });
     }
     let marks = old.iter().filter_map(|block| block.utterance()).flat_map(|said| said.marks.iter().copied());
     put[0].marks = marks.collect();
@@ -189,13 +190,15 @@ fn replacement(minutes: &Minutes, run: &[usize], part: &[&Utterance], names: &mu
 
 /// Returns an utterance of a second recognition without what belongs to its own document.
 fn renewed(said: &Utterance) -> Utterance {
-    Utterance { speaker: None, marks: Default::default(), edited: false, ..said.clone() }
+    let marks = Default::default();
+    Utterance { speaker: None, speaker_automatic: false, marks, edited: false, ..said.clone() }
 }
 
-/// Returns who spoke longest while something was said.
-fn speaker_of(old: &[&Block], said: &Utterance) -> Option<crate::minutes::SpeakerId> {
+/// Returns who spoke longest while something was said, and whether only the recogniser said so.
+fn speaker_of(old: &[&Block], said: &Utterance) -> (Option<crate::minutes::SpeakerId>, bool) {
     let known = old.iter().filter(|block| block.utterance().is_some_and(|old| old.speaker.is_some()));
-    known.max_by_key(|block| shared_ms(block, said)).and_then(|block| block.utterance()?.speaker)
+    let longest = known.max_by_key(|block| shared_ms(block, said)).and_then(|block| block.utterance());
+    longest.map_or((None, false), |old| (old.speaker, old.speaker_automatic))
 }
 
 fn shared_ms(block: &Block, said: &Utterance) -> u64 {

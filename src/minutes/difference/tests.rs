@@ -11,6 +11,7 @@ fn said(id: u64, start_ms: u64, end_ms: u64, text: &str) -> Block {
     Block::Utterance(Utterance {
         id: BlockId(id),
         speaker: None,
+        speaker_automatic: false,
         start_ms,
         end_ms,
         text: text.into(),
@@ -98,7 +99,7 @@ fn what_differs_beside_the_text_is_told_by_its_name() {
     let mut base = meeting();
     base.speakers = vec![speaker(1)];
     let ops = [
-        Op::SetSpeaker { blocks: vec![BlockId(1)], speaker: Some(SpeakerId(1)) },
+        Op::SetSpeaker { blocks: vec![BlockId(1)], speaker: Some(SpeakerId(1)), automatic: false },
         Op::SetMark { block: BlockId(1), mark: Mark::Decision, on: true },
         Op::SetHidden { block: BlockId(1), reason: Some("requested".into()) },
     ];
@@ -165,7 +166,11 @@ fn an_offer_keeps_speaker_marks_and_the_sources_of_items() {
     let base = edited(
         &base,
         &[
-            Op::SetSpeaker { blocks: vec![BlockId(1), BlockId(2)], speaker: Some(SpeakerId(1)) },
+            Op::SetSpeaker {
+                blocks: vec![BlockId(1), BlockId(2)],
+                speaker: Some(SpeakerId(1)),
+                automatic: false,
+            },
             Op::SetMark { block: BlockId(2), mark: Mark::Decision, on: true },
             Op::PutItem {
                 item: Item {

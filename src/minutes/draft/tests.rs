@@ -13,6 +13,7 @@ fn segment(words: Vec<Word>) -> Segment {
         end_ms: words.iter().map(|word| word.end_ms).max().unwrap_or(0),
         text: words.iter().map(|word| word.text.as_str()).collect(),
         confidence: 0.25,
+        speaker: None,
         flags: Vec::new(),
         words,
     }
@@ -85,13 +86,47 @@ fn gaps_and_removed_text_stand_in_the_order_of_time() {
 
 #[test]
 fn the_template_gives_header_and_attendees() {
-    let (role, public_name) = ("会長".into(), String::new());
-    let attendee = Speaker { id: SpeakerId(4), name: "山田".into(), role, public_name };
+    let attendee = Speaker { role: "会長".into(), ..Speaker::new(SpeakerId(4), "山田") };
     let template = Template { attendees: vec![attendee.clone()], ..Template::default() };
     let minutes = draft(&transcript(Vec::new()), &template);
     assert_eq!(minutes.speakers, [attendee]);
     assert_eq!(minutes.header[&HeaderField::Policy], "全文記録");
     assert!(minutes.blocks.is_empty());
+}
+
+#[test]
+fn voices_become_speakers_behind_the_attendees_and_each_change_begins_an_utterance() {
+    let said = |speaker: Option<u16>, start_ms: u64, text: &str| Segment {
+        speaker: speaker.map(diarize::SpeakerId),
+        ..segment(vec![word(start_ms, start_ms + 400, text)])
+    };
+    let heard = transcript(vec![
+        said(Some(1), 0, "始めます。"),
+        said(Some(2), 450, "はい。"),
+        said(Some(2), 900, "どうぞ。"),
+        said(None, 1_350, "ええ。"),
+    ]);
+    let attendee = Speaker::new(SpeakerId(4), "山田");
+    let minutes = draft(&heard, &Template { attendees: vec![attendee], ..Template::default() });
+    let names: Vec<&str> = minutes.speakers.iter().map(|speaker| speaker.name.as_str()).collect();
+    assert_eq!(names, ["山田", "話者1", "話者2"]);
+    let who: Vec<(Option<SpeakerId>, &str)> =
+        minutes.utterances().map(|said| (said.speaker, said.text.as_str())).collect();
+    let wanted = [(Some(5), "始めます。"), (Some(6), "はい。どうぞ。"), (None, "ええ。")];
+    assert_eq!(who, wanted.map(|(id, text)| (id.map(SpeakerId), text)));
+    assert_eq!(migrate::check(&minutes), Ok(()));
+}
+
+#[test]
+fn more_voices_than_minutes_may_have_speakers_leave_some_utterances_without() {
+    let words = (0..=bounds::SPEAKERS_MAX as u64).map(|index| word(index * 500, index * 500 + 400, "はい。"));
+    let segments = words
+        .zip(1..)
+        .map(|(word, speaker)| Segment { speaker: Some(diarize::SpeakerId(speaker)), ..segment(vec![word]) });
+    let minutes = draft(&transcript(segments.collect()), &Template::default());
+    assert_eq!(minutes.speakers.len(), bounds::SPEAKERS_MAX);
+    assert_eq!(minutes.utterances().filter(|said| said.speaker.is_none()).count(), 1);
+    assert_eq!(migrate::check(&minutes), Ok(()));
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Desk {
             Op::AddHeading { id, level, text, before } => self.add_heading(*id, *level, text, *before),
             Op::SetLevel { block, level } => self.set_level(*block, *level),
             Op::RemoveHeading { block } => self.remove_heading(*block),
-            Op::SetSpeaker { blocks, speaker } => self.set_speaker(blocks, *speaker),
+            Op::SetSpeaker { blocks, speaker, automatic } => self.set_speaker(blocks, (*speaker, *automatic)),
             Op::PutSpeaker { speaker } => self.put_speaker(speaker),
             Op::MergeSpeakers { from, into } => self.merge_speakers(*from, *into),
             Op::RemoveSpeaker { speaker } => self.remove_speaker(*speaker),

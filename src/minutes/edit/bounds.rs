@@ -98,7 +98,7 @@ pub(crate) fn speaker(speaker: &Speaker) -> Result<(), Refusal> {
     if speaker.name.trim().is_empty() {
         return Err(Refusal::bad("name", &speaker.name));
     }
-    Ok(())
+    speaker.confidence.map_or(Ok(()), confidence)
 }
 
 /// Passes an item's own values; whether its source exists is for the caller to see.

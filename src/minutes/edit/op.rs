@@ -84,6 +84,9 @@ pub enum Op {
         /// Who; nobody known if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         speaker: Option<SpeakerId>,
+        /// Whether the recogniser says so and no person: how speakers are found again, and what undoing needs.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        automatic: bool,
     },
     /// Adds a speaker, or writes name, role and public name of one anew: everywhere at once.
     PutSpeaker {

@@ -4,6 +4,9 @@ use super::apply::{Back, Desk};
 use super::{Op, Refusal, bounds};
 use crate::minutes::{Block, BlockId, HeaderField, Item, ItemId, Speaker, SpeakerId};
 
+/// Who spoke, and whether only the recogniser says so.
+type SaidBy = (Option<SpeakerId>, bool);
+
 impl Desk {
     pub(super) fn set_header(&mut self, field: HeaderField, value: &str) -> Back {
         bounds::header(field, value)?;
@@ -14,24 +17,28 @@ impl Desk {
         Ok(if before == value { Vec::new() } else { vec![Op::SetHeader { field, value: before }] })
     }
 
-    pub(super) fn set_speaker(&mut self, blocks: &[BlockId], speaker: Option<SpeakerId>) -> Back {
+    /// Writes who spoke, and whether only the recogniser says so.
+    pub(super) fn set_speaker(&mut self, blocks: &[BlockId], said_by: SaidBy) -> Back {
         bounds::count("blocks", blocks.len(), bounds::BLOCKS_MAX)?;
-        if let Some(speaker) = speaker {
+        if let Some(speaker) = said_by.0 {
             self.known_speaker(speaker)?;
         }
-        let mut back: Vec<(Option<SpeakerId>, Vec<BlockId>)> = Vec::new();
+        let mut back: Vec<(SaidBy, Vec<BlockId>)> = Vec::new();
         for &block in blocks {
-            let before = self.utterance(block)?.speaker;
-            if before == speaker {
+            let said = self.utterance(block)?;
+            let before = (said.speaker, said.speaker_automatic);
+            if before == said_by {
                 continue;
             }
-            self.utterance_mut(block)?.speaker = speaker;
+            let said = self.utterance_mut(block)?;
+            (said.speaker, said.speaker_automatic) = said_by;
             match back.iter_mut().find(|(who, _)| *who == before) {
                 Some((_, blocks)) => blocks.push(block),
                 None => back.push((before, vec![block])),
             }
         }
-        Ok(back.into_iter().map(|(speaker, blocks)| Op::SetSpeaker { blocks, speaker }).collect())
+        let op = |((speaker, automatic), blocks)| Op::SetSpeaker { blocks, speaker, automatic };
+        Ok(back.into_iter().map(op).collect())
     }
 
     pub(super) fn put_speaker(&mut self, speaker: &Speaker) -> Back {
@@ -59,7 +66,7 @@ impl Desk {
         }
         let said = self.minutes.utterances().filter(|utterance| utterance.speaker == Some(from));
         let blocks: Vec<BlockId> = said.map(|utterance| utterance.id).collect();
-        let given_back = self.set_speaker(&blocks, Some(into))?;
+        let given_back = self.set_speaker(&blocks, (Some(into), false))?;
         let mut back = self.remove_speaker(from)?;
         back.extend(given_back);
         Ok(back)

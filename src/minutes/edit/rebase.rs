@@ -232,9 +232,11 @@ fn on_one_text(op: &Op, past: &Op, tie: Tie) -> Option<Result<Op, Clashing>> {
             Some(Ok(Op::PutItem { item }))
         }
         (Op::Join { next, .. }, Op::PutItem { item }) if item.source == *next => same(),
-        (Op::SetSpeaker { blocks, speaker }, Op::Split { block, new, .. }) if blocks.contains(block) => {
+        (Op::SetSpeaker { blocks, speaker, automatic }, Op::Split { block, new, .. })
+            if blocks.contains(block) =>
+        {
             let blocks = blocks.iter().chain([new]).copied().collect();
-            Some(Ok(Op::SetSpeaker { blocks, speaker: *speaker }))
+            Some(Ok(Op::SetSpeaker { blocks, speaker: *speaker, automatic: *automatic }))
         }
         _ => None,
     }
@@ -244,9 +246,14 @@ fn on_one_text(op: &Op, past: &Op, tie: Tie) -> Option<Result<Op, Clashing>> {
 fn on_one_speaker(op: &Op, past: &Op) -> Option<Result<Op, Clashing>> {
     let same = || Some(Ok(op.clone()));
     match (op, past) {
-        (Op::SetSpeaker { speaker: a, .. }, Op::SetSpeaker { speaker: b, .. }) if a == b => same(),
-        (Op::SetSpeaker { blocks, speaker: Some(who) }, Op::MergeSpeakers { from, into }) if who == from => {
-            Some(Ok(Op::SetSpeaker { blocks: blocks.clone(), speaker: Some(*into) }))
+        (
+            Op::SetSpeaker { speaker: a, automatic: by_a, .. },
+            Op::SetSpeaker { speaker: b, automatic: by_b, .. },
+        ) if a == b && by_a == by_b => same(),
+        (Op::SetSpeaker { blocks, speaker: Some(who), automatic }, Op::MergeSpeakers { from, into })
+            if who == from =>
+        {
+            Some(Ok(Op::SetSpeaker { blocks: blocks.clone(), speaker: Some(*into), automatic: *automatic }))
         }
         (Op::MergeSpeakers { from, .. }, Op::SetSpeaker { speaker: Some(who), .. }) if from == who => same(),
         (Op::MergeSpeakers { from, into }, Op::MergeSpeakers { from: gone, into: stays })

@@ -52,7 +52,9 @@ pub(super) fn join(first: &Utterance, second: &Utterance) -> Utterance {
     let joint = tie::joint(&first.text, &second.text);
     joined.text = [&first.text, joint, &second.text].concat();
     joined.words.extend_from_slice(&second.words);
-    joined.speaker = first.speaker.or(second.speaker);
+    if first.speaker.is_none() {
+        (joined.speaker, joined.speaker_automatic) = (second.speaker, second.speaker_automatic);
+    }
     joined.start_ms = first.start_ms.min(second.start_ms);
     joined.end_ms = first.end_ms.max(second.end_ms);
     let weight = |side: &Utterance| (side.text.chars().count(), side.confidence);

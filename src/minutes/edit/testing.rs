@@ -43,6 +43,7 @@ fn block_of(index: usize, kind: u8, text: &str, cut: usize) -> Block {
         _ => Block::Utterance(Utterance {
             id,
             speaker: (kind > 2).then(|| SpeakerId(u64::from(kind) % 2 + 1)),
+            speaker_automatic: kind > 3,
             start_ms,
             end_ms: start_ms + 900,
             text: text.into(),
@@ -68,9 +69,7 @@ fn words(text: &str, cut: usize, start_ms: u64) -> Vec<Word> {
 }
 
 pub(crate) fn speaker(id: u64) -> Speaker {
-    Speaker {
-        id: SpeakerId(id), name: format!("話者{id}"), role: String::new(), public_name: String::new()
-    }
+    Speaker::new(SpeakerId(id), format!("話者{id}"))
 }
 
 fn item(id: u64, source: BlockId) -> Item {
@@ -113,7 +112,11 @@ fn op_of((kind, a, b, text): &Seed, minutes: &Minutes, new: u64) -> Op {
         },
         11 => Op::SetLevel { block, level: b as u8 % 3 + 1 },
         12 => Op::RemoveHeading { block },
-        13 => Op::SetSpeaker { blocks: vec![block, at_block(b)], speaker: (b % 3 > 0).then(|| who(b)) },
+        13 => Op::SetSpeaker {
+            blocks: vec![block, at_block(b)],
+            speaker: (b % 3 > 0).then(|| who(b)),
+            automatic: b % 2 == 0,
+        },
         14 if b % 2 == 0 => Op::PutSpeaker { speaker: Speaker { role: text, ..speaker(who(a).0) } },
         14 => Op::PutSpeaker { speaker: speaker(new) },
         15 if b % 2 == 0 => Op::MergeSpeakers { from: who(a), into: who(b) },

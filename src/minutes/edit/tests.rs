@@ -10,6 +10,7 @@ fn utterance(id: u64, text: &str) -> Utterance {
     Utterance {
         id: BlockId(id),
         speaker: None,
+        speaker_automatic: false,
         start_ms: id * 1_000,
         end_ms: id * 1_000 + 900,
         text: text.into(),

@@ -108,7 +108,7 @@ fn listed(op: &Op) -> Vec<Touch> {
         }
         Op::SetLevel { block, .. } => vec![exists(block), (F::Level(*block), Writes)],
         Op::RemoveHeading { block } => vec![(F::Block(*block), Ends)],
-        Op::SetSpeaker { blocks, speaker } => {
+        Op::SetSpeaker { blocks, speaker, .. } => {
             let each = blocks.iter().flat_map(|block| [exists(block), (F::Speaks(*block), Writes)]);
             each.chain(speaker.map(|speaker| (F::Speaker(speaker), Reads))).collect()
         }

@@ -98,18 +98,15 @@ pub(super) fn edit(minutes: &mut Minutes, id: u64, change: impl FnOnce(&mut Utte
 }
 
 fn speaker(id: u64, name: &str, role: &str, public_name: &str) -> Speaker {
-    Speaker {
-        id: SpeakerId(id),
-        name: name.to_owned(),
-        role: role.to_owned(),
-        public_name: public_name.to_owned(),
-    }
+    let (role, public_name) = (role.to_owned(), public_name.to_owned());
+    Speaker { role, public_name, ..Speaker::new(SpeakerId(id), name) }
 }
 
 fn utterance(id: u64, speaker: Option<u64>, (start_ms, end_ms): (u64, u64), text: &str) -> Block {
     Block::Utterance(Utterance {
         id: BlockId(id),
         speaker: speaker.map(SpeakerId),
+        speaker_automatic: false,
         start_ms,
         end_ms,
         text: text.to_owned(),

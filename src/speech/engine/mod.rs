@@ -1,6 +1,6 @@
 //! The recogniser in a child process: it may crash, hang or be killed, and its parent goes on.
 //!
-//! - **In**: windows, never blocking; at most [`Handle::capacity`] unanswered at a time.
+//! - **In**: windows, never blocking; at most [`Handle::capacity`] unanswered at a time for each who asks.
 //! - **Out**: for each window exactly one answer, in any order; how the engine is.
 //! - **Never**: drops a window silently, waits for a child that hangs, leaves a child behind.
 //!
@@ -12,16 +12,19 @@
 //! ```
 
 pub mod child;
+mod clients;
 pub mod frame;
 pub mod process;
 pub mod supervise;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use self::clients::{Answer, Clients};
 use self::frame::{Frame, Hello, PROTOCOL};
 use self::process::{LastWords, Process};
 use self::supervise::{Action, Supervisor};
@@ -79,20 +82,30 @@ pub struct EngineSettings {
 }
 
 enum Event {
-    Submit(u64, Request),
-    Cancel(u64),
+    Join { client: u64, outbox: SyncSender<Answer> },
+    Leave { client: u64 },
+    Submit { client: u64, id: u64, request: Request },
+    Cancel { client: u64, id: u64 },
     Said { child: u64, frame: Frame },
     Died { child: u64, cause: String },
     Stop,
 }
 
-/// A running engine.
+/// A running engine, as one of those who use it sees it.
 #[derive(Debug)]
 pub struct Handle {
-    events: SyncSender<Event>,
-    answers: Receiver<(u64, Result<Recognition, EngineError>)>,
-    capacity: usize,
+    engine: Arc<Engine>,
+    client: u64,
+    answers: Receiver<Answer>,
     unanswered: usize,
+}
+
+/// What everybody who uses one engine shares; it ends with the last of them.
+#[derive(Debug)]
+struct Engine {
+    events: SyncSender<Event>,
+    capacity: usize,
+    clients: AtomicU64,
     status: Arc<Mutex<Status>>,
     supervisor: Option<JoinHandle<()>>,
 }
@@ -111,25 +124,39 @@ impl Handle {
         let capacity = hello.windows_max() + WAITING_MAX;
         // Frames of a child are at most its answers, its ready and a pong; the rest is room to breathe.
         let (events, inbox) = sync_channel(2 * capacity + 8);
-        let (outbox, answers) = sync_channel(capacity);
         let status = Arc::new(Mutex::new(Status { health: Health::Starting, process: None }));
         let keeper = Keeper {
             settings,
             hello,
             clock,
             events: events.clone(),
-            outbox,
+            clients: Clients::default(),
             status: Arc::clone(&status),
             child: None,
             children: 0,
         };
         let supervisor = Some(spawn(move || keeper.run(&inbox)));
-        Self { events, answers, capacity, unanswered: 0, status, supervisor }
+        let clients = AtomicU64::new(0);
+        Self::join(Arc::new(Engine { events, capacity, clients, status, supervisor }))
+    }
+
+    /// Returns another handle of the same engine, with windows and answers of its own: the weights are held once,
+    /// and whoever is more urgent goes first.
+    pub fn share(&self) -> Self {
+        Self::join(Arc::clone(&self.engine))
+    }
+
+    fn join(engine: Arc<Engine>) -> Self {
+        let client = engine.clients.fetch_add(1, Ordering::Relaxed);
+        let (outbox, answers) = sync_channel(engine.capacity);
+        // Without a supervisor nothing is answered any more, and `health` says so.
+        let _ = engine.events.send(Event::Join { client, outbox });
+        Self { engine, client, answers, unanswered: 0 }
     }
 
     /// Returns how many windows may be unanswered at once.
     pub fn capacity(&self) -> usize {
-        self.capacity
+        self.engine.capacity
     }
 
     /// Returns how many windows are unanswered.
@@ -142,19 +169,22 @@ impl Handle {
     /// Errors: [`EngineError::Busy`] at the limit, [`EngineError::Over`] when nothing will answer any more; the
     /// request comes back with them.
     pub fn try_submit(&mut self, id: u64, request: Request) -> Result<(), (EngineError, Request)> {
-        if self.unanswered >= self.capacity {
+        if self.unanswered >= self.engine.capacity {
             return Err((EngineError::Busy, request));
         }
-        match self.events.send(Event::Submit(id, request)) {
+        match self.engine.events.send(Event::Submit { client: self.client, id, request }) {
             Ok(()) => {
                 self.unanswered += 1;
                 Ok(())
             }
             Err(refused) => match refused.0 {
-                Event::Submit(_, request) => Err((over("its supervisor is gone"), request)),
-                Event::Cancel(_) | Event::Said { .. } | Event::Died { .. } | Event::Stop => {
-                    unreachable!("a submission was sent")
-                }
+                Event::Submit { request, .. } => Err((over("its supervisor is gone"), request)),
+                Event::Join { .. }
+                | Event::Leave { .. }
+                | Event::Cancel { .. }
+                | Event::Said { .. }
+                | Event::Died { .. }
+                | Event::Stop => unreachable!("a submission was sent"),
             },
         }
     }
@@ -162,7 +192,7 @@ impl Handle {
     /// Says that nobody wants this window any more; it is answered all the same, at once or when it is done.
     pub fn cancel(&self, id: u64) {
         // Without a supervisor nothing is answered any more, and `health` says so.
-        let _ = self.events.send(Event::Cancel(id));
+        let _ = self.engine.events.send(Event::Cancel { client: self.client, id });
     }
 
     /// Waits for the next answer, at most `patience`; `None` if there was none.
@@ -174,16 +204,23 @@ impl Handle {
 
     /// Tells how the engine is.
     pub fn health(&self) -> Health {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).health.clone()
+        self.engine.status.lock().unwrap_or_else(PoisonError::into_inner).health.clone()
     }
 
     /// Returns the process number of the present child, if there is one.
     pub fn process_id(&self) -> Option<u32> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).process
+        self.engine.status.lock().unwrap_or_else(PoisonError::into_inner).process
     }
 }
 
 impl Drop for Handle {
+    /// Cancels what is unanswered; the last handle takes the engine with it.
+    fn drop(&mut self) {
+        let _ = self.engine.events.send(Event::Leave { client: self.client });
+    }
+}
+
+impl Drop for Engine {
     /// Kills the child; what is unanswered stays unanswered.
     fn drop(&mut self) {
         // If the supervisor is gone its child is too: it kills the child when it ends.
@@ -214,7 +251,7 @@ struct Keeper {
     hello: Hello,
     clock: fn() -> Mono,
     events: SyncSender<Event>,
-    outbox: SyncSender<(u64, Result<Recognition, EngineError>)>,
+    clients: Clients,
     status: Arc<Mutex<Status>>,
     child: Option<Living>,
     children: u64,
@@ -234,8 +271,22 @@ impl Keeper {
             let now = (self.clock)();
             let wait = supervisor.next_due().map_or(Duration::from_secs(3600), |due| due.since(now));
             let actions = match inbox.recv_timeout(wait) {
-                Ok(Event::Submit(id, request)) => supervisor.submit((self.clock)(), id, request),
-                Ok(Event::Cancel(id)) => supervisor.cancel(id),
+                Ok(Event::Join { client, outbox }) => {
+                    self.clients.join(client, outbox);
+                    Vec::new()
+                }
+                Ok(Event::Leave { client }) => {
+                    let unwanted = self.clients.leave(client);
+                    unwanted.into_iter().flat_map(|ticket| supervisor.cancel(ticket)).collect()
+                }
+                Ok(Event::Submit { client, id, request }) => {
+                    let ticket = self.clients.take(client, id);
+                    supervisor.submit((self.clock)(), ticket, request)
+                }
+                Ok(Event::Cancel { client, id }) => {
+                    let ticket = self.clients.ticket(client, id);
+                    ticket.map_or_else(Vec::new, |ticket| supervisor.cancel(ticket))
+                }
                 Ok(Event::Said { child, frame }) if child == self.children => {
                     supervisor.hear((self.clock)(), frame)
                 }
@@ -261,10 +312,7 @@ impl Keeper {
                 Action::Spawn => failed = self.spawn_child().err().map(|error| error.to_string()),
                 Action::Send(frame) => self.send(frame),
                 Action::Kill => self.bury(),
-                Action::Reply(id, answer) => {
-                    // The outbox holds every window that may be unanswered, so it is never full.
-                    let _ = self.outbox.try_send((id, answer));
-                }
+                Action::Reply(ticket, answer) => self.clients.answer(ticket, answer),
             }
         }
         self.publish(supervisor);

@@ -50,6 +50,11 @@ impl<'a> Cursor<'a> {
         Ok(u32::from_le_bytes(self.array(what)?))
     }
 
+    /// Reads eight bytes as a number.
+    pub(super) fn u64(&mut self, what: &'static str) -> Result<u64, ModelError> {
+        Ok(u64::from_le_bytes(self.array(what)?))
+    }
+
     /// Reads a 32-bit count and refuses one above `max`, before anything is allocated for it.
     pub(super) fn count(&mut self, what: &'static str, max: usize) -> Result<usize, ModelError> {
         let found = self.u32(what)? as usize;

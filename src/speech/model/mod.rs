@@ -1,7 +1,7 @@
 //! Weights from one published form to the other.
 //!
-//! - **In**: a CTranslate2 container and its `tokenizer.json`, as bytes; or a ggml file, as bytes.
-//! - **Out**: a ggml file on a writer; its sizes, vocabulary and tensors, borrowed; a tokenizer.
+//! - **In**: a CTranslate2 container and its `tokenizer.json`, as bytes; or a ggml file; or a checkpoint of torch.
+//! - **Out**: a ggml file on a writer; its sizes, vocabulary and tensors, borrowed; a tokenizer; a safetensors file.
 //! - **Never**: opens a file, trusts a size it has read, allocates by it, or repairs what does not fit.
 //!
 //! ```text
@@ -11,11 +11,13 @@
 //!                                        tokenizer, engine ◄─ ggml::Model ─┘
 //! ```
 
+pub mod checkpoint;
 pub mod ctranslate2;
 mod cursor;
 pub mod ggml;
 pub mod layout;
 pub mod mel;
+mod pickle;
 pub mod quant;
 pub mod synthetic;
 pub mod tokenizer;
@@ -79,6 +81,9 @@ pub enum ModelError {
         /// How many.
         bytes: usize,
     },
+    /// A checkpoint whose description of itself is not one this program reads.
+    #[error("not a checkpoint of the speaker encoder: {0}")]
+    Pickle(String),
     /// Not a ggml file.
     #[error("not a ggml model: it begins with {found:#010x}")]
     Magic {

@@ -8,9 +8,9 @@ use rustfft::{Fft, FftPlanner};
 use crate::speech::model::mel::BINS;
 
 /// Points of one transform: 25 ms.
-const FFT_POINTS: usize = 400;
+pub const FFT_POINTS: usize = 400;
 /// Samples from one frame to the next: 10 ms.
-pub(super) const HOP: usize = 160;
+pub const HOP: usize = 160;
 /// Smallest power whose logarithm is taken.
 const POWER_MIN: f32 = 1e-10;
 /// How far below the loudest band of the call others may lie, in powers of ten.
@@ -80,14 +80,25 @@ impl FrontEnd {
         // A frame reaches 200 samples to both sides of its centre: what lies behind is silence.
         let sounding = frames.min((samples.len() + FFT_POINTS / 2).div_ceil(HOP));
         let padded = reflected(samples, sounding);
-        let mut work = Work::new(self.fft.get_inplace_scratch_len());
-        for (pair, rows) in body[..sounding * bands].chunks_mut(2 * bands).enumerate() {
-            self.pair(&padded[2 * pair * HOP..], rows, &mut work);
-        }
+        let body_sounding = &mut body[..sounding * bands];
+        self.powers(&padded, body_sounding);
+        body_sounding.iter_mut().for_each(|value| *value = value.max(POWER_MIN).log10());
         compress(body);
         values[..bands].fill(0.0);
         values[(frames + 1) * bands..].fill(0.0);
         Mel { values, frames, bands }
+    }
+
+    /// Writes the power in each band, without a logarithm, as many frames as `rows` holds.
+    ///
+    /// Shape: frame `i` lies over the [`FFT_POINTS`] samples from `i` × [`HOP`] on; one more frame must be there than
+    /// is asked for.
+    pub fn powers(&self, samples: &[f32], rows: &mut [f32]) {
+        let bands = self.bands.len();
+        let mut work = Work::new(self.fft.get_inplace_scratch_len());
+        for (pair, rows) in rows.chunks_mut(2 * bands).enumerate() {
+            self.pair(&samples[2 * pair * HOP..], rows, &mut work);
+        }
     }
 
     /// Computes two frames with one complex transform: one in the real part, one in the imaginary part.
@@ -105,7 +116,7 @@ impl FrontEnd {
         }
         for (row, power) in rows.chunks_exact_mut(self.bands.len()).zip(&work.power) {
             for (value, band) in row.iter_mut().zip(&self.bands) {
-                *value = band.sum(power).max(POWER_MIN).log10();
+                *value = band.sum(power);
             }
         }
     }

@@ -19,6 +19,7 @@ pub mod normalise;
 mod numerals;
 mod timed;
 mod truth;
+pub mod turns;
 
 use std::collections::HashMap;
 

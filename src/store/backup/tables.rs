@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::store::dialect::{Tx, Value, values};
 
 /// What a backup holds; a table comes after those it refers to.
-pub const KEPT: [&str; 29] = [
+pub const KEPT: [&str; 37] = [
     "settings",
     "departments",
     "users",
@@ -24,6 +24,10 @@ pub const KEPT: [&str; 29] = [
     "jobs",
     "windows",
     "transcripts",
+    "lives",
+    "live_streams",
+    "live_lines",
+    "live_notes",
     "minutes",
     "snapshots",
     "revisions",
@@ -34,6 +38,10 @@ pub const KEPT: [&str; 29] = [
     "word_choices",
     "audit",
     "erasures",
+    "voice_rules",
+    "voices",
+    "voice_erasures",
+    "voice_lessons",
     "seat_leader",
     "seat_event",
     "seat_snapshot",

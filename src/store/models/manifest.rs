@@ -12,6 +12,8 @@ pub enum Kind {
     Whisper,
     /// Finds speech; a safetensors file.
     Vad,
+    /// Tells voices apart; a safetensors file.
+    Speaker,
 }
 
 /// The list that ships with the program.
@@ -24,6 +26,25 @@ pub struct Manifest {
     /// What they are made from.
     #[serde(rename = "source")]
     pub sources: Vec<Source>,
+    /// Models of several files that are not part of the product.
+    #[serde(rename = "pack", default)]
+    pub packs: Vec<Pack>,
+}
+
+/// A model of several files that an administrator may lay into a folder.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pack {
+    /// The name people use.
+    pub id: String,
+    /// Its folder inside the folder of weights.
+    pub folder: String,
+    /// The names of its files.
+    pub files: Vec<String>,
+    /// SPDX names of its licences.
+    pub licence: String,
+    /// Where its files come from and what to do with them, in words.
+    pub remedy: String,
 }
 
 /// One model of the [`Manifest`].
@@ -62,6 +83,8 @@ pub struct Source {
     pub container: Option<SourceFile>,
     /// The container's `tokenizer.json`.
     pub tokenizer: Option<SourceFile>,
+    /// The checkpoint of torch, if that is what is imported.
+    pub checkpoint: Option<SourceFile>,
     /// The published packages that hold these files.
     #[serde(rename = "package")]
     pub packages: Vec<Package>,
@@ -118,6 +141,29 @@ pub struct Local {
     /// The models, the newest last.
     #[serde(rename = "model", default)]
     pub models: Vec<LocalEntry>,
+    /// Packs whose files were hashed here.
+    #[serde(rename = "pack", default, skip_serializing_if = "Vec::is_empty")]
+    pub packs: Vec<LocalPack>,
+}
+
+/// A pack as its files were when they were imported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalPack {
+    /// The name people use.
+    pub id: String,
+    /// Its files.
+    pub files: Vec<LocalFile>,
+}
+
+/// One file of a pack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalFile {
+    /// Its name inside the folder of the pack.
+    pub name: String,
+    /// sha256 of the file when it was imported.
+    pub sha256: String,
 }
 
 /// One dropped-in Whisper model in the ggml format.
@@ -159,6 +205,7 @@ mod tests {
             let source = manifest.source(entry).expect("each model names its source");
             assert_eq!(entry.precision.is_some(), source.container.is_some(), "{}", entry.id);
             assert_eq!(source.container.is_some(), source.tokenizer.is_some(), "{}", entry.id);
+            assert_eq!(entry.kind == Kind::Speaker, source.checkpoint.is_some(), "{}", entry.id);
             assert!(!source.packages.is_empty() && !entry.licence.is_empty(), "{}", entry.id);
         }
     }
@@ -181,12 +228,14 @@ mod tests {
             assert!(script.contains(&line), "{line}");
             assert!(package.takes.iter().all(|path| script.contains(path.as_str())), "{}", package.name);
         }
-        let files =
-            manifest.sources.iter().flat_map(|source| source.container.iter().chain(&source.tokenizer));
+        let files_of = |source: &Source| {
+            [&source.container, &source.tokenizer, &source.checkpoint].map(Clone::clone).into_iter().flatten()
+        };
+        let files = manifest.sources.iter().flat_map(files_of);
         for file in files {
             assert!(script.contains(&file.sha256) && script.contains(&file.file), "{}", file.file);
         }
-        for id in ["base", "silero-v6"] {
+        for id in ["base", "silero-v6", "ge2e"] {
             let entry = manifest.model(id).expect("a shipped model");
             assert!(script.contains(&entry.sha256) && script.contains(&entry.file), "{id}");
         }

@@ -98,8 +98,8 @@ async function serve(folder: string, port: number, extra: string[]): Promise<Ser
   return served
 }
 
-/** Opens an office. `fresh` leaves it without anybody, as after the installation. */
-export async function openOffice(options: { fresh?: boolean; arguments?: string[] } = {}): Promise<Office> {
+/** Opens an office. `fresh` leaves it without anybody, as after the installation; `flags` are the browser's. */
+export async function openOffice(options: { fresh?: boolean; arguments?: string[]; flags?: string[] } = {}): Promise<Office> {
   const folder = mkdtempSync(join(tmpdir(), 'gijiroku-office-'))
   const port = await freePort()
   const server = `http://127.0.0.1:${port}`
@@ -112,7 +112,7 @@ export async function openOffice(options: { fresh?: boolean; arguments?: string[
   }
   const pages = process.env['GIJIROKU_DIST'] ? await previewOf(server) : null
   const root = pages?.resolvedUrls?.local[0]?.replace(/\/$/, '') ?? server
-  const browser: Browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS })
+  const browser: Browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: [...FLAGS, ...(options.flags ?? [])] })
   const strays: string[] = []
 
   const office: Office = {
