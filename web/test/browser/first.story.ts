@@ -30,6 +30,7 @@ test('a recording becomes a Word file, from the first start on, without a manual
   // The recogniser is the real one, and so is its time.
   await page.waitForSelector('.transcript .utterance', { timeout: 150_000 })
 
+  await page.locator('.waveform').waitFor()
   await beginEditing(page)
   await caretAtEnd(page, 0)
   await page.keyboard.type('以上が冒頭の発言です。')
