@@ -32,6 +32,8 @@ export class Desk {
   private tries = 0
   private refusals = 0
   private waiting: Heard[] = []
+  /** What the server kept when a seat was gone; this device has it, too, and sends it itself. */
+  private drafts: string[] = []
   private closed = false
   private unfollow: () => void = () => {}
 
@@ -203,6 +205,7 @@ export class Desk {
       this.saving = 'saved'
       this.savedAt = Date.now()
       if (this.session) this.change(answered(this.session, answer as Answered))
+      this.dropDrafts()
       if (this.session && !isSaved(this.session)) this.schedule(SEND_AFTER_MS)
     } catch (error) {
       await this.failed(error)
@@ -219,6 +222,8 @@ export class Desk {
     }
     this.change(unsent(this.session))
     if (problem.status === 412 || problem.status === 428 || problem.status === 401) {
+      const draft = (problem.facts as { draft?: string | { id: string } } | null | undefined)?.draft
+      if (draft) this.drafts.push(typeof draft === 'string' ? draft : draft.id)
       this.saving = 'no_seat'
       return
     }
@@ -234,6 +239,10 @@ export class Desk {
       this.saving = 'offline'
       this.schedule(RETRY_MS[2] ?? 4_000)
     }
+  }
+
+  private dropDrafts(): void {
+    for (const draft of this.drafts.splice(0)) void api.DELETE('/v1/meetings/{id}/drafts/{draft}', { params: { path: { id: this.meeting, draft } } }).catch(() => {})
   }
 
   private async reload(): Promise<void> {

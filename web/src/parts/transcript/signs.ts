@@ -108,9 +108,8 @@ function peerSigns(doc: Doc, offsets: ReturnType<typeof offsetsOf>, peers: Peer[
       const caret = document.createElement('span')
       caret.className = 'peer'
       caret.style.setProperty('--who', `var(--speaker-${(peer.place % 9) + 1})`)
-      const name = document.createElement('span')
-      name.textContent = peer.name
-      caret.append(name)
+      // Drawn by the style: a name is no part of the text.
+      caret.dataset['name'] = peer.name
       return caret
     }
     return [Decoration.widget(place.at + from, draw, { key: `${peer.id} ${peer.name}`, side: 1, ignoreSelection: true })]
