@@ -132,7 +132,7 @@ test('a pause is a pause at the server, too', async () => {
 test('a server that is killed costs nothing: the sound stays here and goes when it is back', async () => {
   await office.kill()
   await standing('録音中(通信断・端末に保存中)')
-  await page.getByText('G-1203').waitFor()
+  await page.getByText('G-1311').waitFor()
   const at = await clocked()
   await page.waitForTimeout(4_000)
   expect(await clocked(), 'the recording goes on').toBeGreaterThan(at)
