@@ -47,6 +47,22 @@ async fn a_script_brings_a_recording_in_one_request() {
 }
 
 #[tokio::test]
+async fn a_waveform_is_drawn_from_the_recording() {
+    let office = Office::open().await;
+    let person = office.administrator().await;
+    let sound = include_bytes!("../fixtures/audio/reference.wav").to_vec();
+    let recorded = bring(&person, &[], "a.wav", sound).await.json;
+    let drawn = person.get(&path(&recorded).replace("/audio", "/peaks")).await;
+    assert_eq!(drawn.status, 200);
+    let values = drawn.json["peaks"].as_array().expect("it is a list");
+    let values: Vec<i64> = values.iter().map(|value| value.as_i64().expect("it is a number")).collect();
+    assert_eq!(values.len(), 80, "two for each tenth of four seconds");
+    // Silence, a tone from 0.2 s to 0.4 s, silence.
+    assert_eq!(values[..4], [0, 0, 0, 0]);
+    assert!(values[4] < -20 && values[7] > 20 && values[10..12] == [0, 0], "{values:?}");
+}
+
+#[tokio::test]
 async fn what_stands_behind_the_file_counts_as_well() {
     let office = Office::open().await;
     let person = office.administrator().await;

@@ -15,7 +15,8 @@ const HEADER_PARTS: [&str; 3] = ["**In**", "**Out**", "**Never**"];
 
 /// Files and folders have names that say what they are.
 pub fn names(path: &str, _text: &str) -> Vec<Violation> {
-    if !(path.starts_with("src/") || path.starts_with("web/src/")) {
+    // What a generator writes is called after what it is generated from.
+    if !(path.starts_with("src/") || path.starts_with("web/src/")) || path.ends_with(".gen.ts") {
         return Vec::new();
     }
     let stems = path.split('/').map(|part| part.split('.').next().unwrap_or_default());

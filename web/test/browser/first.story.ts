@@ -23,13 +23,14 @@ test('a recording becomes a Word file, from the first start on, without a manual
   await page.getByText('見本').first().waitFor()
 
   await page.getByRole('link', { name: '新しい会議' }).click()
-  await page.locator('input[type=file]').setInputFiles(join(repository, 'tests/fixtures/audio/meeting.ogg'))
+  await page.locator('input[type=file]').setInputFiles(join(repository, 'tests/fixtures/audio/opus_48k.ogg'))
   await page.getByLabel('会議名').fill('定例会議')
   await page.getByRole('button', { name: '取り込む' }).click()
   await page.waitForURL(/\/meetings\//)
   // The recogniser is the real one, and so is its time.
   await page.waitForSelector('.transcript .utterance', { timeout: 150_000 })
 
+  await page.locator('.waveform').waitFor()
   await beginEditing(page)
   await caretAtEnd(page, 0)
   await page.keyboard.type('以上が冒頭の発言です。')

@@ -19,8 +19,11 @@ test.each(pages)('$name can be used by everybody', async (one) => {
   await one.open(page, office)
   expect(await look(page, one.name)).toEqual([])
   await page.setViewportSize({ width: 320, height: 640 })
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
-  expect(wide, 'reflows at 320 pixels').toBeLessThanOrEqual(0)
+  const wide = await page.evaluate(() => {
+    if (document.documentElement.scrollWidth <= document.documentElement.clientWidth) return []
+    return [...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right > 320.5).map((one) => `${one.tagName} ${one.className} ${Math.round(one.getBoundingClientRect().left)}-${Math.round(one.getBoundingClientRect().right)} of ${window.innerWidth}`)
+  })
+  expect(wide, 'reflows at 320 pixels').toEqual([])
   nothingStrayed(office)
 })
 

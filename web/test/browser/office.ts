@@ -17,7 +17,7 @@ import { preview, type PreviewServer } from 'vite'
 
 export const repository = resolve(import.meta.dirname, '../../..')
 const program = process.env['GIJIROKU_BIN'] ?? join(repository, 'target/release/gijiroku')
-const models = process.env['GIJIROKU_MODELS'] ?? join(repository, 'models')
+const models = process.env['GIJIROKU_MODELS'] ?? join(repository, 'models/weights')
 export const PASSWORD = 'ひみつのことば12345'
 export const shots = join(repository, 'web/test/browser/shots')
 

@@ -56,6 +56,7 @@ export const pages: Shown[] = [
   dialog('header', more('会議情報')),
   dialog('keys', more('キーの一覧')),
   at('live-new', '/live', 'main h1'),
+  at('live', '/live', 'main h1'),
   at('seats', '/seats', 'main h1'),
   at('words', '/words', 'main h1'),
   ...['', '/users', '/departments', '/seats', '/policy', '/licence', '/templates', '/retention', '/audit', '/health'].map((path) => at(`admin${path.replace('/', '-')}`, `/admin${path}`, 'main h1')),

@@ -116,7 +116,7 @@ class Row {
 /** Every row of a document, by the name of its block. */
 export class Rows {
   private readonly all = new Map<number, Row>()
-  private blocks = new Map<number, Block>()
+  private readonly blocks = new Map<number, Block>()
   private speakers = new Map<number, { name: string; role: string; place: number }>()
   private lit: HTMLElement | null = null
 
@@ -138,9 +138,9 @@ export class Rows {
     return (speaker !== null && this.speakers.get(speaker)?.place) || 0
   }
 
-  /** Says how blocks are from now on, before the editor makes their rows. */
-  know(blocks: Block[]): void {
-    this.blocks = new Map(blocks.map((block) => [block.id, block]))
+  /** Says how these blocks are from now on, before the editor makes their rows. */
+  know(blocks: Iterable<Block>): void {
+    for (const block of blocks) this.blocks.set(block.id, block)
   }
 
   /** Says who the speakers are; true if a row may look different now. */

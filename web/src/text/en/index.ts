@@ -2,9 +2,9 @@
 import type { Texts } from '../ja'
 import app from './app.json'
 import audit from './audit.json'
+import basic from './basic.json'
 import captions from './captions.json'
 import clash from './clash.json'
-import common from './common.json'
 import correct from './correct.json'
 import departments from './departments.json'
 import errors from './errors.json'
@@ -44,4 +44,4 @@ import word from './word.json'
 import words from './words.json'
 import workflow from './workflow.json'
 
-export const en: Texts = { app, audit, captions, clash, common, correct, departments, errors, export: exporting, find, header, health, help, hidden, history, items, keys, licence, live, marks, meeting, meetings, nav, offers, overview, player, policy, profile, progress, proposals, retention, saving, seatmap, seats, session, speakers, state, templates, upload, users, word, words, workflow }
+export const en: Texts = { app, audit, basic, captions, clash, correct, departments, errors, export: exporting, find, header, health, help, hidden, history, items, keys, licence, live, marks, meeting, meetings, nav, offers, overview, player, policy, profile, progress, proposals, retention, saving, seatmap, seats, session, speakers, state, templates, upload, users, word, words, workflow }

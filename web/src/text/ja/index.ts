@@ -1,9 +1,9 @@
 // Every section of the texts, one file a page. A new section is a line here, in both languages.
 import app from './app.json'
 import audit from './audit.json'
+import basic from './basic.json'
 import captions from './captions.json'
 import clash from './clash.json'
-import common from './common.json'
 import correct from './correct.json'
 import departments from './departments.json'
 import errors from './errors.json'
@@ -43,7 +43,7 @@ import word from './word.json'
 import words from './words.json'
 import workflow from './workflow.json'
 
-export const ja = { app, audit, captions, clash, common, correct, departments, errors, export: exporting, find, header, health, help, hidden, history, items, keys, licence, live, marks, meeting, meetings, nav, offers, overview, player, policy, profile, progress, proposals, retention, saving, seatmap, seats, session, speakers, state, templates, upload, users, word, words, workflow }
+export const ja = { app, audit, basic, captions, clash, correct, departments, errors, export: exporting, find, header, health, help, hidden, history, items, keys, licence, live, marks, meeting, meetings, nav, offers, overview, player, policy, profile, progress, proposals, retention, saving, seatmap, seats, session, speakers, state, templates, upload, users, word, words, workflow }
 
 /** The texts of one language; Japanese says which there are. */
 export type Texts = { [S in keyof typeof ja]: { [K in keyof (typeof ja)[S]]: string } }
