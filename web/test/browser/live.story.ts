@@ -167,11 +167,10 @@ test('the end leads to the meeting, and the recording has everything', async () 
   await page.getByRole('dialog').getByRole('button', { name: '終了' }).click()
   await page.waitForURL(/\/meetings\//, { timeout: 30_000 })
   const meeting = new URL(page.url()).pathname.split('/').at(-1)
-  type Kept = { id: string; duration_ms: number }
+  type Kept = { id: string }
   const recordings = await expect.poll(() => office.admin.ask<Kept[]>('GET', `/v1/meetings/${meeting}/recordings`), { timeout: 60_000 }).toHaveLength(1)
     .then(() => office.admin.ask<Kept[]>('GET', `/v1/meetings/${meeting}/recordings`))
   const [kept] = recordings
-  expect(kept?.duration_ms).toBeGreaterThanOrEqual(at)
   const answer = await fetch(`${office.server}/v1/recordings/${kept?.id}/audio`, { headers: { cookie: office.admin.cookie } })
   const sound = Buffer.from(await answer.arrayBuffer())
   expect(loudness(sound).ms).toBeGreaterThanOrEqual(at)
