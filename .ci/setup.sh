@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 packages="build-essential cmake pkg-config libasound2-dev python3 python3-pip"
-test_packages="postgresql-15 libreoffice-writer-nogui poppler-utils fonts-morisawa-bizud-gothic python3-venv pulseaudio pulseaudio-utils alsa-utils libasound2-plugins chromium"
+test_packages="postgresql-15 libreoffice-writer-nogui poppler-utils fonts-morisawa-bizud-gothic python3-venv pulseaudio pulseaudio-utils alsa-utils libasound2-plugins chromium ffmpeg"
 
 missing=""
 command -v cc >/dev/null && command -v c++ >/dev/null || missing="$missing build-essential"
@@ -24,6 +24,7 @@ if [ "${1:-}" = test ]; then
     command -v pdftotext >/dev/null || missing="$missing poppler-utils"
     ls /usr/share/fonts/truetype/bizud-gothic/* >/dev/null 2>&1 || missing="$missing fonts-morisawa-bizud-gothic"
     command -v chromium >/dev/null || missing="$missing chromium"
+    command -v ffmpeg >/dev/null || missing="$missing ffmpeg"
     python3 -c 'import ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 fi
 

@@ -1,5 +1,5 @@
 // Live meetings: what is asked of the server beside the sockets.
-import type { Line, Note, Status } from '../state/captions'
+import type { Note, Status } from '../state/captions'
 import { askRaw } from './client'
 
 export type CaptionWish = { no_store: boolean; link: boolean; delay_s: number }
@@ -52,7 +52,6 @@ export const live = {
   message: (id: string, text: string) => call<void>('POST', below(id, 'messages'), { text }),
   words: (id: string, groups: string[]) => call<void>('POST', below(id, 'words'), { groups }),
   link: (id: string, open: boolean) => call<LinkView>('POST', below(id, 'link'), { open }),
-  lines: (id: string, before?: number) => call<Line[]>('GET', below(id, `lines?limit=200${before === undefined ? '' : `&before=${before}`}`)),
   byLink: (code: string) => call<PublicView>('GET', `/v1/captions/${encodeURIComponent(code)}`),
 }
 

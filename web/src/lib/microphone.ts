@@ -78,7 +78,7 @@ async function listenTo(stream: MediaStream, events: MicrophoneEvents): Promise<
   const context = new AudioContext(settings.sampleRate ? { sampleRate: settings.sampleRate } : {})
   await context.audioWorklet.addModule(worklet)
   const source = context.createMediaStreamSource(stream)
-  const node = new AudioWorkletNode(context, 'capture')
+  const node = new AudioWorkletNode(context, 'capture', { channelCount: 1, channelCountMode: 'explicit', channelInterpretation: 'speakers' })
   node.port.onmessage = (event: MessageEvent<Heard>) => events.heard(event.data)
   // It gives out silence; being connected is what makes it run.
   source.connect(node).connect(context.destination)
@@ -101,7 +101,7 @@ async function listenTo(stream: MediaStream, events: MicrophoneEvents): Promise<
   }
 }
 
-/** Keeps the screen on while something is recorded; returns what lets it go. */
+/** Keeps the screen on, while something is recorded or captions are read; returns what lets it go. */
 export function stayAwake(): () => void {
   let lock: WakeLockSentinel | null = null
   let isOver = false
