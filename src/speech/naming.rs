@@ -20,6 +20,9 @@ pub const SPEECH_MS_MIN: u64 = 3_000;
 /// Source: the mean that was measured on pairs of true segments of the sample meeting, 0.68, and a little caution.
 const STRANGER: f32 = 0.70;
 
+/// Nearer than this to a rival nobody is named: the two may change places on another day.
+const MARGIN_MIN: f32 = 0.04;
+
 /// How confidence follows from likeness: the logistic of `bias + likeness · s + margin · m`, with s the cosine to the
 /// person's voice and m its distance to the nearest rival on either side.
 struct Logistic {
@@ -60,9 +63,11 @@ pub fn name(heard: &[Heard], known: &[Embedding]) -> Vec<Named> {
     let mut pairs = Vec::new();
     for (speaker, heard) in heard.iter().enumerate().filter(|(_, heard)| heard.speech_ms >= SPEECH_MS_MIN) {
         for (person, likeness) in alike[speaker].iter().enumerate() {
-            let rival = rival(&alike, speaker, person);
-            let confidence = FITTED.confidence(*likeness, likeness - rival) * trust(heard.speech_ms);
-            pairs.push(Named { heard: speaker, known: person, confidence });
+            let margin = likeness - rival(&alike, speaker, person);
+            let confidence = FITTED.confidence(*likeness, margin) * trust(heard.speech_ms);
+            if margin >= MARGIN_MIN {
+                pairs.push(Named { heard: speaker, known: person, confidence });
+            }
         }
     }
     pairs.retain(|pair| pair.confidence >= CONFIDENCE_MIN);

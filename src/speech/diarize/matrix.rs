@@ -94,8 +94,8 @@ impl Square {
     pub fn largest(&self, count: usize) -> Vec<(f64, Vec<f64>)> {
         /// Directions followed beside those asked for.
         const SPARE: usize = 8;
-        /// Rounds: what is half as large as the last direction asked for has then gone below 10⁻¹².
-        const ROUNDS: usize = 40;
+        /// Rounds: what is three quarters as large as the last direction asked for has then gone below 10⁻¹².
+        const ROUNDS: usize = 100;
         let followed = (count + SPARE).min(self.size);
         let mut directions: Vec<Vec<f64>> = (0..followed).map(|index| start(index, self.size)).collect();
         for _ in 0..ROUNDS {
