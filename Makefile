@@ -42,7 +42,7 @@ test: setup ## Run every test, for real: model, engine child, both databases, da
 	@cd web && npm run --silent browser
 	@echo 'The same office on PostgreSQL:'
 	@OFFICE_DATABASE=postgres cargo test --release --locked --test it -- accounts:: exports:: fencing:: minutes:: recordings:: roles:: \
-		seats:: textwork:: transfers:: uploads::
+		rooms:: seats:: textwork:: transfers:: uploads:: voices::
 
 check: setup ## The fast gate before a commit
 	cargo fmt --check

@@ -248,7 +248,8 @@ impl Live {
 
     /// Returns the stream of a microphone, a new one if it is not known.
     ///
-    /// Sound that comes after a stream was sealed begins a further part, where the sealed one ended.
+    /// Sound that comes after a stream was sealed begins a further part, where the sealed one ended. The stream counts as
+    /// connected from now on, so that an ended meeting is not sealed without it; who connected says when that is over.
     /// Errors: the database or the disk.
     pub async fn connect(
         &self,
@@ -260,6 +261,7 @@ impl Live {
         let known = room.streams().into_iter().find(|stream| stream.origin.microphone == microphone);
         if let Some(stream) = known {
             let is_same = stream.origin.rate_hz == rate_hz;
+            stream.connected(is_same || stream.progress().connected);
             return Ok(if is_same { Connected::Stream(stream) } else { Connected::OtherRate });
         }
         if room.streams().len() >= STREAMS_MAX {
@@ -270,6 +272,7 @@ impl Live {
         let origin = Origin { id, number, microphone, rate_hz, first_sample };
         self.0.store.add_live_stream(room.kind.id, &origin).await?;
         let stream = Arc::new(Stream::new(origin, self.journal(id), None, None));
+        stream.connected(true);
         room.add_stream(Arc::clone(&stream));
         self.0.news.notify_waiters();
         Ok(Connected::Stream(stream))

@@ -95,6 +95,10 @@ fn only_health_setup_signing_in_and_what_the_protocol_of_uploads_is_are_open_to_
         "GET /healthz",
         // To the machine itself; others sign in.
         "GET /metrics",
+        // Captions of a meeting that allows it, to whoever has the link inside the house.
+        "GET /v1/captions/{code}",
+        "GET /v1/captions/{code}/events",
+        "GET /v1/captions/{code}/live",
         "POST /v1/password",
         "POST /v1/session",
         "POST /v1/setup",

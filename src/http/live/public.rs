@@ -80,7 +80,7 @@ fn is_house(address: IpAddr) -> bool {
 }
 
 /// Shows what was said so far to whoever has the link.
-#[utoipa::path(get, path = "/v1/captions/{code}", tag = "live", security(()), params(("code" = String, Path)),
+#[utoipa::path(get, operation_id = "public_read", path = "/v1/captions/{code}", tag = "live", security(()), params(("code" = String, Path)),
     responses((status = 200, body = PublicView), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub async fn read(
     State(app): State<Shared>,
@@ -94,7 +94,7 @@ pub async fn read(
 }
 
 /// Tells captions through a socket to whoever has the link.
-#[utoipa::path(get, path = "/v1/captions/{code}/live", tag = "live", security(()),
+#[utoipa::path(get, operation_id = "public_socket", path = "/v1/captions/{code}/live", tag = "live", security(()),
     params(("code" = String, Path), AfterQuery),
     responses((status = 101, description = "The socket is open"), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 426, body = Problem), (status = 429, body = Problem)))]
@@ -112,7 +112,7 @@ pub async fn socket(
 }
 
 /// Tells captions as server-sent events to whoever has the link.
-#[utoipa::path(get, path = "/v1/captions/{code}/events", tag = "live", security(()),
+#[utoipa::path(get, operation_id = "public_events", path = "/v1/captions/{code}/events", tag = "live", security(()),
     params(("code" = String, Path), AfterQuery),
     responses((status = 200, content_type = "text/event-stream", body = Numbered), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 429, body = Problem)))]

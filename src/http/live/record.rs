@@ -94,7 +94,6 @@ pub async fn record(
 async fn serve(app: &Shared, room: &Arc<Room>, number: Option<u32>, mut socket: WebSocket) {
     let end = match greet(app, room, number, &mut socket).await {
         Ok((stream, pen)) => {
-            stream.connected(true);
             let end = Microphone::new(app, room, &stream, pen).run(&mut socket).await;
             stream.connected(false);
             // Somebody may wait for this microphone to be done.
@@ -145,10 +144,20 @@ async fn greet(
         }
         Err(error) => return Err(trouble(&error)),
     };
+    match welcome(&stream, socket).await {
+        Ok(pen) => Ok((stream, pen)),
+        Err(end) => {
+            stream.connected(false);
+            Err(end)
+        }
+    }
+}
+
+async fn welcome(stream: &Arc<Stream>, socket: &mut WebSocket) -> Result<Pen, End> {
     let mut pen = stream.take_pen().await.map_err(|error| trouble(&error))?;
     let stored = pen.sync().await.map_err(|error| trouble(&error))?;
     say(socket, &ServerSays::Welcome { stored }).await?;
-    Ok((stream, pen))
+    Ok(pen)
 }
 
 fn next_number(room: &Room, microphone: Id) -> u32 {

@@ -102,7 +102,7 @@ test('from signing in to a split, joined, marked and assigned utterance without 
   await page.keyboard.press('Alt+Digit3')
   await page.keyboard.press('Alt+Digit0')
   await page.keyboard.press('Digit3')
-  await page.getByRole('tab', { name: /決定/, selected: true }).waitFor({ timeout: 3000 }).catch(async (e) => { await page.screenshot({ path: '/tmp/web/keys.png' }); throw e })
+  await page.getByRole('tab', { name: /決定/, selected: true }).waitFor({ timeout: 3000 })
   await page.keyboard.press('Control+Shift+Enter')
   await page.waitForFunction((wanted) => document.querySelectorAll('.transcript .utterance').length === wanted, rows)
   await page.keyboard.press('F2')

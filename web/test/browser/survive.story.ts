@@ -17,7 +17,7 @@ test('what is typed while the server is away is kept, also over a reload, and is
 
   await office.kill()
   await page.keyboard.type('二つ目。')
-  await page.getByText('この端末に保存中').waitFor({ timeout: 15_000 }).catch(async (e) => { await page.screenshot({ path: '/tmp/web/survive.png' }); throw e })
+  await page.getByText('この端末に保存中').waitFor({ timeout: 15_000 })
   await page.keyboard.type('三つ目。')
   await page.waitForFunction((id) => localStorage.getItem(`gijiroku.draft.${id}`)?.includes('三つ目。'), meeting)
 
