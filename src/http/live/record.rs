@@ -45,6 +45,8 @@ const PING_EVERY: Duration = Duration::from_secs(15);
 const SILENCE_MAX: Duration = Duration::from_secs(50);
 /// How long it may take to read what it is told.
 const SEND_MAX: Duration = Duration::from_secs(10);
+/// How long the microphone may take to close its end.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// The pause before the same sound is asked for once more.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 
@@ -109,7 +111,11 @@ async fn serve(app: &Shared, room: &Arc<Room>, number: Option<u32>, mut socket: 
         End::Refused(code, reason) => (code, reason),
     };
     let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-    timeout(SEND_MAX, socket.send(Message::Close(Some(frame)))).await.ok();
+    if let Ok(Ok(())) = timeout(SEND_MAX, socket.send(Message::Close(Some(frame)))).await {
+        // What is still on its way here would reset the line, and take from the microphone what it was just told.
+        let until_closed = async { while let Some(Ok(_)) = socket.recv().await {} };
+        timeout(CLOSE_MAX, until_closed).await.ok();
+    }
 }
 
 /// Hears who it is, and takes the pen for it.
