@@ -88,8 +88,7 @@ async fn story(store: &Store) -> Vec<String> {
     let (meeting, aired) = meetings(store, &people, &mut seen).await;
     minutes(store, &people, meeting.id, &mut seen).await;
     jobs(store, &people, meeting.id, &mut seen).await;
-    for (what, found) in crate::rooms::stored::tell(store, (people.staff.id, &people.actor), aired).await
-    {
+    for (what, found) in crate::rooms::stored::tell(store, (people.staff.id, &people.actor), aired).await {
         seen.note(what, found);
     }
     let about = meeting.id;

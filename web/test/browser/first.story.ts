@@ -40,8 +40,10 @@ test('a recording becomes a Word file, from the first start on, without a manual
   await page.getByRole('button', { name: '話者を追加' }).click()
   await page.getByLabel(/表示名/).fill('山田 太郎')
   await page.getByRole('dialog').getByRole('button', { name: '保存' }).click()
+  // Speakers that were told apart by their voices have the first numbers.
+  const number = await page.locator('.assign', { hasText: '山田 太郎' }).locator('.digit').textContent()
   await caretAtEnd(page, 0)
-  await page.keyboard.press('Alt+Digit1')
+  await page.keyboard.press(`Alt+Digit${number}`)
   await page.waitForFunction(() => document.querySelector('.transcript .who')?.textContent === '山田 太郎')
   await saved(page)
 

@@ -118,6 +118,8 @@ test('a helper corrects a line, and every screen shows it in its place', async (
 })
 
 test('a pause is a pause at the server, too', async () => {
+  // Enough stretches of sound to compare with what the microphone was given.
+  await expect.poll(clocked, { timeout: 40_000 }).toBeGreaterThanOrEqual(24_000)
   await page.getByRole('button', { name: '一時停止' }).click()
   await standing('一時停止中')
   const at = await clocked()
