@@ -120,7 +120,8 @@ impl<A: FnMut(&Ask) -> Reply> Play<A> {
         }
         self.session.end();
         let begin_ms = sound.len() as u64 / 16;
-        for now_ms in (begin_ms..begin_ms + 120_000).step_by(50) {
+        // An engine that is away sixty times, each answer four seconds late, is waited for.
+        for now_ms in (begin_ms..begin_ms + 600_000).step_by(50) {
             self.deliver(now_ms);
             self.drain(now_ms);
             if self.session.is_over() {
