@@ -50,6 +50,7 @@ test('an upload that is cut in the middle goes on by itself, and after a closed 
   })
   await page.getByRole('button', { name: '取り込む' }).click()
   await page.waitForURL(/\/meetings\//, { timeout: 30_000 })
-  expect(Math.min(...sent), 'nothing that had arrived was sent again').toBe(before)
+  // The closing page's last try may bring a little more than was counted.
+  expect(Math.min(...sent), 'nothing that had arrived was sent again').toBeGreaterThanOrEqual(before)
   nothingStrayed(office)
 })
