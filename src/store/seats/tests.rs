@@ -321,6 +321,62 @@ fn copied(from: &str, to: &str) {
     std::fs::copy(from, to).expect("there is room");
 }
 
+/// Tells how much of SQLite's log there is, what is in it, and puts a piece of it somewhere else.
+#[expect(clippy::disallowed_methods, reason = "a power cut leaves files")]
+mod wal {
+    pub fn length(path: &str) -> usize {
+        read(path).len()
+    }
+
+    pub fn read(path: &str) -> Vec<u8> {
+        std::fs::read(path).expect("the log is there")
+    }
+
+    pub fn write(path: &str, bytes: &[u8]) {
+        std::fs::write(path, bytes).expect("there is room");
+    }
+}
+
+#[tokio::test]
+async fn i2_cut_after_any_frame_the_log_is_whole_up_to_a_commit_and_nothing_acknowledged_is_missing() {
+    let desk = Desk::new();
+    let store = desk.store().await;
+    let seats = desk.open(&store).await;
+    license(&seats, 3).await;
+    pragmas(&store, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+    let Location::File(file) = &desk.location else { panic!("a file") };
+    let (file, log) = (file.display().to_string(), format!("{}-wal", file.display()));
+    let mut acknowledged = Vec::new();
+    for person in 1..=3 {
+        let lease = granted(&seats, person).await;
+        acknowledged.push((wal::length(&log), lease));
+    }
+    let bytes = wal::read(&log);
+    // A header of 32 bytes, then frames of 24 bytes and a page each (SQLite file format, 4.1).
+    let page = u32::from_be_bytes(bytes[8..12].try_into().expect("four bytes")) as usize;
+    let (mut end, mut cuts, mut seen) = (32, 0, std::collections::BTreeSet::new());
+    while end <= bytes.len() {
+        let after = Desk::new();
+        let Location::File(copy) = &after.location else { panic!("a file") };
+        copied(&file, &copy.display().to_string());
+        wal::write(&format!("{}-wal", copy.display()), &bytes[..end]);
+        let left = after.store().await;
+        let verdict = left.seat_verify().await.expect("answers");
+        assert!(matches!(verdict, Verdict::Whole { .. }), "{end} bytes: {verdict:?}");
+        let mut kept = 0;
+        for (durable_at, lease) in &acknowledged {
+            let is_kept = is_seated(&left, lease).await;
+            assert!(is_kept || end < *durable_at, "acknowledged at {durable_at} bytes, lost with {end}");
+            kept += u32::from(is_kept);
+        }
+        let again = after.open(&left).await;
+        assert_eq!(again.look(|pools, _| pools.counts(&PoolId::standard()).live), kept, "{end} bytes");
+        seen.insert(kept);
+        (end, cuts) = (end + 24 + page, cuts + 1);
+    }
+    assert!(cuts > 9 && seen.len() == 4, "{cuts} cuts, {seen:?} seats kept");
+}
+
 #[tokio::test]
 async fn relay_r9_every_connection_keeps_the_same_rules() {
     let desk = Desk::new();
