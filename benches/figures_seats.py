@@ -231,8 +231,9 @@ def restart():
             process.wait()
     note = f"{filled['events']} events in the log, {told['kept'] + told['lost']} live seats"
     say(SUBJECT, "restart_s", serving, "s", "<=2", serving <= 2 and int(EVENTS) >= 1_000_000, note)
-    lost = told["lost"]
-    say(SUBJECT, "restart_lost", lost, "seats", "0", lost == 0 and told["kept"] == 500, json.dumps(told["first"]))
+    lost, first = told["lost"], told["first"]
+    note = f"of {told['kept'] + lost}" + (f", the first: {json.dumps(first, ensure_ascii=False)}" if lost else "")
+    say(SUBJECT, "restart_lost", lost, "seats", "0", lost == 0 and told["kept"] == 500, note)
 
 
 ROWS = {
