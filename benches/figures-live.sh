@@ -3,5 +3,6 @@
 # usage: figures-live.sh [NAME ...]   (all rows if none is named)
 set -eu
 cd "$(dirname "$0")/.."
-cargo build --release --locked --quiet --bin gijiroku --bench live
+# With the tests, so that the program is the one they run.
+cargo build --release --locked --quiet --bin gijiroku --bench live --test it
 exec python3 benches/figures_live.py "$@"
