@@ -20,6 +20,7 @@ pub mod mel;
 mod pickle;
 pub mod quant;
 pub mod synthetic;
+pub mod tensors;
 pub mod tokenizer;
 
 #[cfg(test)]
