@@ -9,10 +9,10 @@ pub(super) const FILTER_SAMPLES: usize = 2 * HALF + 1;
 /// Lowest edge of a band, and narrowest band.
 ///
 /// Source: the published network, `min_low_hz` and `min_band_hz`.
-const HZ_MIN: f64 = 50.0;
+const HZ_MIN: f32 = 50.0;
 
 /// Half of the sample rate: nothing lies above it.
-const HZ_MAX: f64 = 8_000.0;
+const HZ_MAX: f32 = 8_000.0;
 
 /// Returns the even filters, then the odd ones.
 ///
@@ -27,23 +27,19 @@ pub(super) fn filters(weights: &Tensors) -> Vec<f32> {
     let (even, odd) = rows.split_at_mut(BANDS * FILTER_SAMPLES);
     let edges = tensor("low_hz").iter().zip(tensor("band_hz"));
     let bands = even.chunks_exact_mut(FILTER_SAMPLES).zip(odd.chunks_exact_mut(FILTER_SAMPLES)).zip(edges);
+    // In single precision, as the network was trained: angles of hundreds are rounded, and the filters with them.
     for ((even, odd), (low, width)) in bands {
-        let low = HZ_MIN + f64::from(low.abs());
-        let high = (low + HZ_MIN + f64::from(width.abs())).clamp(HZ_MIN, HZ_MAX);
-        let last = FILTER_SAMPLES - 1;
+        let low = HZ_MIN + low.abs();
+        let high = (low + HZ_MIN + width.abs()).clamp(HZ_MIN, HZ_MAX);
+        let (band, last) = (2.0 * (high - low), FILTER_SAMPLES - 1);
         even[HALF] = 1.0;
         // `times` are those before the middle, 2π seconds each.
         for (at, (time, window)) in times.iter().zip(window).enumerate() {
-            let (time, window) = (f64::from(*time), f64::from(*window));
-            let scale = window / (time / 2.0) / (2.0 * (high - low));
-            let (even_value, odd_value) = (
-                ((high * time).sin() - (low * time).sin()) * scale,
-                ((low * time).cos() - (high * time).cos()) * scale,
-            );
-            even[at] = even_value as f32;
-            even[last - at] = even_value as f32;
-            odd[at] = odd_value as f32;
-            odd[last - at] = -odd_value as f32;
+            let ((low_sin, low_cos), (high_sin, high_cos)) = ((low * time).sin_cos(), (high * time).sin_cos());
+            even[at] = (high_sin - low_sin) / (time / 2.0) * window / band;
+            odd[at] = (low_cos - high_cos) / (time / 2.0) * window / band;
+            even[last - at] = even[at];
+            odd[last - at] = -odd[at];
         }
     }
     rows

@@ -57,7 +57,7 @@ impl Segmenter {
     ///
     /// Shape: of the sound at most [`super::WINDOW_SAMPLES`] count; a shorter window is heard as if silence followed, and
     /// has no frames behind its end.
-    /// Units: 16 kHz mono, full scale ±1; loudness does not matter.
+    /// Units: 16 kHz mono, full scale ±1; loudness hardly matters, but for sound below -50 dB, which is taken for quieter.
     pub fn window(&self, samples: &[f32]) -> Activity {
         let mut activities = self.windows(&[samples]);
         activities.pop().expect("as many come out as went in")
