@@ -18,9 +18,8 @@ impl Tensors {
         if file.len() != expected.len() {
             return Err(format!("{} tensors instead of {}", file.len(), expected.len()));
         }
-        let read = |(name, shape): &(String, Vec<usize>)| {
-            Ok((name.clone(), values(&file, name, shape, abs_max)?))
-        };
+        let read =
+            |(name, shape): &(String, Vec<usize>)| Ok((name.clone(), values(&file, name, shape, abs_max)?));
         expected.iter().map(read).collect::<Result<_, String>>().map(Self)
     }
 

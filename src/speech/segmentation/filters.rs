@@ -35,7 +35,8 @@ pub(super) fn filters(weights: &Tensors) -> Vec<f32> {
         even[HALF] = 1.0;
         // `times` are those before the middle, 2π seconds each.
         for (at, (time, window)) in times.iter().zip(window).enumerate() {
-            let ((low_sin, low_cos), (high_sin, high_cos)) = ((low * time).sin_cos(), (high * time).sin_cos());
+            let ((low_sin, low_cos), (high_sin, high_cos)) =
+                ((low * time).sin_cos(), (high * time).sin_cos());
             even[at] = (high_sin - low_sin) / (time / 2.0) * window / band;
             odd[at] = (low_cos - high_cos) / (time / 2.0) * window / band;
             even[last - at] = even[at];

@@ -1,8 +1,8 @@
 //! Sound to what the network's memory is shown: three convolutions, each with a pool and a norm.
 
+use super::WINDOW_SAMPLES;
 use super::filters::{FILTER_SAMPLES, filters};
 use super::weights::{CHANNELS, TAPS};
-use super::WINDOW_SAMPLES;
 use crate::speech::model::tensors::Tensors;
 use crate::speech::native::kernels::{Level, Packed, Precision, Scratch, Tail, linear};
 

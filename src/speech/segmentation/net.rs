@@ -8,6 +8,8 @@ use crate::speech::model::tensors::Tensors;
 use crate::speech::native::kernels::{Level, Packed, Precision, Scratch, Tail, linear, log_sum_exp};
 
 /// Most windows computed side by side.
+///
+/// Source: own bench; from 8 on nothing is gained, and all rows of the kernels' blocks are used.
 const BATCH_WINDOWS: usize = 12;
 
 /// The segmentation network; shared by whoever listens.

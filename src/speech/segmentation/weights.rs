@@ -51,7 +51,8 @@ pub fn tensors() -> Vec<(String, Vec<usize>)> {
     for layer in 0..LAYERS {
         let inputs = if layer == 0 { CHANNELS[2] } else { 2 * UNITS };
         for direction in ["", "_reverse"] {
-            let memory = |kind: &str, shape: &[usize]| (format!("lstm.{kind}_l{layer}{direction}"), shape.to_vec());
+            let memory =
+                |kind: &str, shape: &[usize]| (format!("lstm.{kind}_l{layer}{direction}"), shape.to_vec());
             list.push(memory("weight_ih", &[GATES, inputs]));
             list.push(memory("weight_hh", &[GATES, UNITS]));
             list.push(memory("bias_ih", &[GATES]));

@@ -44,7 +44,9 @@ pub(super) fn read(checkpoint: &[u8]) -> Result<Parts<'_>, ModelError> {
     input.finish()?;
     let mut storages = HashMap::new();
     for (name, bytes) in &files {
-        let Some(key) = name.strip_prefix(folder).and_then(|name| name.strip_prefix(STORAGES)) else { continue };
+        let Some(key) = name.strip_prefix(folder).and_then(|name| name.strip_prefix(STORAGES)) else {
+            continue;
+        };
         if storages.insert(key.to_owned(), *bytes).is_some() {
             return Err(ModelError::Duplicate { name: key.to_owned() });
         }

@@ -102,7 +102,8 @@ mod tests {
         let mut names: Vec<&str> = list.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         assert!(names.is_sorted_by(|a, b| a < b));
-        let shape = |wanted: &str| list.iter().find(|(name, _)| name == wanted).map(|(_, shape)| shape.clone());
+        let shape =
+            |wanted: &str| list.iter().find(|(name, _)| name == wanted).map(|(_, shape)| shape.clone());
         assert_eq!(shape("xvector.block3.tdnnd16.linear1.weight"), Some(vec![128, 992, 1]));
         assert_eq!(shape("xvector.dense.linear.weight"), Some(vec![192, 1024, 1]));
         assert_eq!(names.len(), 815);

@@ -101,13 +101,9 @@ fn a_checkpoint_that_asks_to_call_something_is_refused_and_nothing_is_called() {
 
 #[test]
 fn an_instruction_that_no_checkpoint_needs_is_refused() {
-    for object in [
-        b"\x80\x02}\x8c\x01a.".as_slice(),
-        b"\x80\x02i.",
-        b"\x80\x02}u.",
-        b"\x80\x02R.",
-        b"\x80\x02h\x05.",
-    ] {
+    for object in
+        [b"\x80\x02}\x8c\x01a.".as_slice(), b"\x80\x02i.", b"\x80\x02}u.", b"\x80\x02R.", b"\x80\x02h\x05."]
+    {
         assert!(import_voice(&checkpoint(object, &[])).is_err(), "{object:?}");
     }
 }
