@@ -311,7 +311,8 @@ impl Tx {
         let (mut items, mut blobs) = (Vec::new(), Vec::new());
         for row in rows {
             let (id, blob) = (row.text(0)?, row.text(3)?);
-            self.run("UPDATE recordings SET erased_at = $2 WHERE id = $1", values![&id, now]).await?;
+            let sql = "UPDATE recordings SET erased_at = $2, outline = NULL WHERE id = $1";
+            self.run(sql, values![&id, now]).await?;
             let sql = "SELECT 1 FROM recordings WHERE blob = $1 AND erased_at IS NULL";
             if self.row(sql, values![&blob]).await?.is_none() {
                 blobs.push(blob);
@@ -324,7 +325,7 @@ impl Tx {
 
     /// Removes what was recognised and written, and returns what that was.
     async fn erase_minutes(&mut self, meeting: Id) -> Result<Vec<Item>, StoreError> {
-        const OF_MEETING: [(&str, &str, &str); 8] = [
+        const OF_MEETING: [(&str, &str, &str); 9] = [
             (
                 "windows",
                 "SELECT w.outcome FROM windows w JOIN jobs j ON j.id = w.job_id WHERE j.meeting_id = $1 ORDER BY \
@@ -367,6 +368,11 @@ impl Tx {
                 "editions",
                 "SELECT document FROM editions WHERE meeting_id = $1 ORDER BY created_at, id",
                 "DELETE FROM editions WHERE meeting_id = $1",
+            ),
+            (
+                "masks",
+                "SELECT masks FROM meetings WHERE id = $1 AND masks IS NOT NULL",
+                "UPDATE meetings SET masks = NULL WHERE id = $1",
             ),
         ];
         let mut items = Vec::new();
