@@ -21,6 +21,7 @@ pub mod render;
 pub mod schedule;
 pub mod score;
 pub mod settle;
+pub mod splice;
 pub mod transcript;
 pub mod vocabulary;
 pub mod voice;
