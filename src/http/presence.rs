@@ -151,8 +151,10 @@ impl Drop for Present {
     }
 }
 
-/// Opens the socket of a page that has a meeting open: it says `{block, at}`, or `{line}` where captions are corrected, and
-/// is told `{people: [{id, name, block, at, line, corrects}]}`.
+/// Opens the socket of a page that has a meeting open.
+///
+/// It says `{block, at}`, or `{line}` where captions are corrected, and is told
+/// `{people: [{id, name, block, at, line, corrects}]}`.
 #[utoipa::path(get, path = "/v1/meetings/{id}/presence", tag = "minutes", params(("id" = Id, Path)),
     responses((status = 101, description = "The socket is open"), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 426, body = Problem), (status = 429, body = Problem)))]

@@ -1072,8 +1072,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Opens the socket of a page that has a meeting open: it says `{block, at}`, or `{line}` where captions are corrected, and
-         *     is told `{people: [{id, name, block, at, line, corrects}]}`.
+         * Opens the socket of a page that has a meeting open.
+         * @description It says `{block, at}`, or `{line}` where captions are corrected, and is told
+         *     `{people: [{id, name, block, at, line, corrects}]}`.
          */
         get: operations["minutes_presence"];
         put?: never;
