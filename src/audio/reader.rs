@@ -2,7 +2,7 @@
 
 use super::decode::{DecodeError, Decoder, Loss, Source};
 use super::resample::Resampler;
-use super::time::MediaTime;
+use super::time::{MediaSpan, MediaTime};
 use super::{Block, SAMPLE_RATE_HZ};
 
 /// Below this share of the loudest channel's power the mean of the channels is taken for cancelled.
@@ -40,6 +40,10 @@ pub struct MonoReader {
     resampler: Resampler,
     downmix: Downmix,
     mono: Vec<f32>,
+    /// The stretch that alone is given out.
+    only: Option<MediaSpan>,
+    /// Samples heard so far, given out or not.
+    heard: u64,
     given: u64,
     rate_changes: u32,
     finished: bool,
@@ -52,8 +56,23 @@ impl MonoReader {
     pub fn open(source: Box<dyn Source>) -> Result<Self, DecodeError> {
         let decoder = Decoder::open(source)?;
         let resampler = Resampler::new(SAMPLE_RATE_HZ).expect("16 kHz can be resampled to itself");
-        let downmix = Downmix::default();
-        Ok(Self { decoder, resampler, downmix, mono: Vec::new(), given: 0, rate_changes: 0, finished: false })
+        Ok(Self {
+            decoder,
+            resampler,
+            downmix: Downmix::default(),
+            mono: Vec::new(),
+            only: None,
+            heard: 0,
+            given: 0,
+            rate_changes: 0,
+            finished: false,
+        })
+    }
+
+    /// Gives out nothing but this stretch; its first sample is then the first.
+    pub fn only(mut self, span: MediaSpan) -> Self {
+        self.only = Some(span);
+        self
     }
 
     /// Reads at most so much from now on, instead of 24 hours; [`DecodeError::TooLong`] at the limit.
@@ -64,7 +83,10 @@ impl MonoReader {
 
     /// Returns the length the container announces; an estimate where it announces none.
     pub fn expected(&self) -> Option<MediaTime> {
-        self.decoder.expected()
+        let whole = self.decoder.expected();
+        let Some(span) = self.only else { return whole };
+        let end = whole.map_or(span.end(), |whole| whole.min(span.end()));
+        Some(MediaTime::from_ms(MediaSpan::new(span.start(), end).len_ms()))
     }
 
     /// Appends the next stretch of sound to `out`; false when there is no more.
@@ -92,8 +114,22 @@ impl MonoReader {
             beside(block);
         }
         let more = block.and_then(|block| self.take(block, out));
+        self.keep_only(out, before);
         self.given += (out.len() - before) as u64;
-        more
+        more.map(|more| more && !self.finished)
+    }
+
+    /// Takes out of the newest samples, those behind `before`, what lies outside of the stretch that is wished for.
+    fn keep_only(&mut self, out: &mut Vec<f32>, before: usize) {
+        let from = self.heard;
+        self.heard += (out.len() - before) as u64;
+        let Some(wanted) = self.only.map(MediaSpan::samples) else { return };
+        // Both lie among the newest samples, of which there are a few seconds.
+        let place = |sample: u64| before + sample.clamp(from, self.heard).saturating_sub(from) as usize;
+        let (first, end) = (place(wanted.start), place(wanted.end));
+        out.truncate(end);
+        out.drain(before..first.min(end));
+        self.finished |= self.heard >= wanted.end;
     }
 
     /// Tells what is missing and what was repaired, up to here; complete after the last [`MonoReader::read`].
@@ -262,6 +298,29 @@ mod tests {
         mono.clear();
         downmix.mix(&block(&[1e-5, -1e-5]), &mut mono);
         assert_eq!(mono, [1e-5]);
+    }
+
+    #[test]
+    fn a_stretch_of_a_recording_is_what_the_whole_has_there() {
+        // Four seconds of speech.
+        let bytes = include_bytes!("../../tests/fixtures/audio/reference.wav");
+        let open = || MonoReader::open(Box::new(Cursor::new(bytes))).expect("a recording");
+        let read = |mut reader: MonoReader| {
+            let mut sound = Vec::new();
+            while reader.read(&mut sound).expect("the recording is whole") {}
+            assert_eq!(reader.report().duration.sample(), sound.len() as u64);
+            sound
+        };
+        let whole = read(open());
+        for (from, until) in [(0, 4_000), (0, 700), (1_234, 2_345), (3_000, 9_000)] {
+            let span = MediaSpan::from_ms(from, until);
+            let expected =
+                &whole[span.samples().start as usize..(span.samples().end as usize).min(whole.len())];
+            let reader = open().only(span);
+            assert_eq!(reader.expected().map(MediaTime::ms), Some(until.min(4_000) - from));
+            assert!(read(reader) == expected, "{from} to {until}");
+        }
+        assert!(read(open().only(MediaSpan::from_ms(5_000, 6_000))).is_empty());
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::minutes::export::{
     self, Assets, Clock, Encoding, Era, ExportError, Exported, FontChoice, Format, JSON_VERSION, Options,
     SpeakerLayout, Warning,
 };
+use crate::minutes::mask::masked;
 use crate::minutes::template::Template;
 use crate::minutes::{HeaderField, Minutes, migrate, workflow};
 use crate::store::Id;
@@ -68,7 +69,7 @@ pub struct ExportQuery {
     clock: Option<Clock>,
     /// The encoding of txt, csv and srt.
     encoding: Option<Encoding>,
-    /// 公開用: names are replaced by what a published copy calls people.
+    /// 公開用: names are replaced by what a published copy calls people, and the texts of マスキング一覧 are gone.
     public_names: Option<bool>,
     /// 署名欄, one title each, parted by commas.
     signatures: Option<String>,
@@ -217,7 +218,12 @@ async fn written(app: &Shared, caller: &Caller, id: Id, query: &ExportQuery) -> 
         }
         Some(_) | None => None,
     };
-    heavy::apart(move || render(&minutes, &options, word.as_deref())).await?.map_err(refused)
+    let masks = if options.public_names { app.store.masks(id).await? } else { Vec::new() };
+    let write = move || {
+        let minutes = if masks.is_empty() { minutes } else { Arc::new(masked(&minutes, &masks)) };
+        render(&minutes, &options, word.as_deref())
+    };
+    heavy::apart(write).await?.map_err(refused)
 }
 
 fn render(minutes: &Arc<Minutes>, options: &Options, word: Option<&[u8]>) -> Result<Exported, ExportError> {

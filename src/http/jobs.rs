@@ -24,7 +24,7 @@ use crate::clock::UnixMs;
 use crate::speech::Language;
 use crate::speech::diarize::Wanted;
 use crate::speech::longform::Preset;
-use crate::store::jobs::{self, Cancelled, Job, Line, NewJob, Priority};
+use crate::store::jobs::{self, Cancelled, Job, Line, NewJob, Priority, Stretch};
 use crate::store::notices::Listener;
 use crate::store::recordings::Recording;
 use crate::store::sessions::Scope;
@@ -38,6 +38,8 @@ const LOOKS_MAX: u32 = 300;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// When a browser whose connection broke asks again.
 const RECONNECT: Duration = Duration::from_secs(3);
+/// Shortest stretch that is recognised again: one mora has a tenth of a second, and nobody wants less than a word.
+const STRETCH_MS_MIN: u64 = 300;
 /// Most watches at once; beyond it the list of jobs still tells.
 const WATCHES_MAX: usize = 1_000;
 
@@ -60,6 +62,8 @@ pub struct RecognitionInput {
     /// Whether the words stay and only the speakers are told apart again; the offers then hold what would change
     #[serde(default)]
     only_speakers: bool,
+    /// The stretch that is recognised again; the offers then are about nothing else. All of the recording if absent
+    stretch: Option<Stretch>,
 }
 
 /// A recognition as it stands.
@@ -84,6 +88,8 @@ pub struct JobView {
     /// `auto`, `off`, `channels` or how many speakers there are
     #[schema(value_type = String)]
     speakers: Wanted,
+    /// The stretch that alone is recognised again; all of the recording if absent.
+    stretch: Option<Stretch>,
     /// How much is done, 0 to 100; absent while the length is unknown.
     percent: Option<u64>,
     /// Its place in the line, the first being 1.
@@ -126,6 +132,7 @@ fn view(job: Job, line: &Line, now: UnixMs) -> JobView {
         preset: job.settings.preset,
         language: job.settings.language,
         speakers: job.settings.speakers,
+        stretch: job.settings.stretch,
         place: outlook.place,
         starts_at: outlook.starts_at,
         ends_at: outlook.ends_at,
@@ -172,6 +179,15 @@ pub async fn recognise(
     caller.meeting(&app, id, Standing::Edit).await?;
     let recordings = app.store.recordings(id).await?;
     let recording = chosen(&recordings, input.recording).ok_or(Code::NoRecording)?;
+    if let Some(stretch) = input.stretch {
+        let known = recordings.iter().find(|known| known.id == recording);
+        let duration_ms = known.and_then(|recording| recording.duration_ms);
+        checked_stretch(stretch, duration_ms).map_err(|why| Problem::new(Code::Invalid).about(why))?;
+        let versions = app.store.transcripts(id).await?;
+        if input.only_speakers || !versions.iter().any(|version| version.recording == recording) {
+            return Err(Problem::new(Code::Invalid).about("stretch: 全体の文字起こしのあとで選べます"));
+        }
+    }
     let usual = jobs::Settings::default();
     let new = NewJob {
         meeting: Some(id),
@@ -182,11 +198,23 @@ pub async fn recognise(
             language: input.language.unwrap_or(usual.language),
             speakers: input.speakers.unwrap_or(usual.speakers),
             only_speakers: input.only_speakers,
+            stretch: input.stretch,
         },
         priority: Priority::Normal,
     };
     let job = app.store.enqueue(&new, &caller.actor, app.now()).await.map_err(open_already)?;
     Ok((StatusCode::CREATED, Json(seen(&app, job).await?)))
+}
+
+/// Passes a stretch that a word can be heard in.
+fn checked_stretch(stretch: Stretch, duration_ms: Option<u64>) -> Result<(), &'static str> {
+    if stretch.from_ms >= stretch.until_ms || stretch.len_ms() < STRETCH_MS_MIN {
+        return Err("stretch: 0.3 秒以上の範囲を選んでください");
+    }
+    if duration_ms.is_some_and(|duration_ms| stretch.from_ms >= duration_ms) {
+        return Err("stretch: 録音の終わりより後ろです");
+    }
+    Ok(())
 }
 
 /// Returns the recording that is asked for: the named one, or the newest that can still be heard, if any can.

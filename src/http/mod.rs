@@ -22,6 +22,7 @@ pub mod jobs;
 pub mod licence;
 pub mod limits;
 pub mod live;
+pub mod masks;
 pub mod meetings;
 pub mod metrics;
 pub mod minutes;
@@ -152,6 +153,8 @@ pub struct App {
     pub outlines: outline::Outlines,
     /// Who has which meeting open.
     pub presence: presence::Presence,
+    /// What the days before were like, for 混雑予報.
+    pub forecasts: seats::forecast::Folded,
 }
 
 impl App {
@@ -185,6 +188,7 @@ impl App {
             ears: voices::Ears::default(),
             outlines: outline::Outlines::default(),
             presence: presence::Presence::default(),
+            forecasts: seats::forecast::Folded::default(),
         }
     }
 
@@ -306,6 +310,8 @@ fn text() -> OpenApiRouter<Shared> {
         .routes(routes!(offers::offers))
         .routes(routes!(exports::export))
         .routes(routes!(exports::check))
+        .routes(routes!(masks::masks, masks::set_masks))
+        .routes(routes!(masks::masks_table))
 }
 
 /// Makes the whole service.

@@ -14,6 +14,7 @@ use crate::minutes::draft::draft;
 use crate::minutes::edit::Op;
 use crate::minutes::relabel::relabelled;
 use crate::store::Id;
+use crate::store::jobs::Stretch;
 use crate::store::sessions::Scope;
 
 /// Which recognition is compared.
@@ -60,13 +61,24 @@ pub async fn offers(
     if versions.last().is_some_and(|first| first.recording != wanted.recording) {
         return Err(Problem::new(Code::Invalid).about("transcript: 別の録音の認識結果です"));
     }
+    let job = app.store.job(wanted.job).await?;
+    let stretch = job.and_then(|job| job.settings.stretch);
     let transcript = app.store.transcript(id, wanted.version).await?.ok_or(Code::NotFound)?;
     let template = app.store.template_of_meeting(id).await?.unwrap_or_default();
     let (revision, minutes) = (document.revision, document.minutes);
     let compare = move || {
-        let offers = difference::proposal(&minutes, &draft(&transcript, &template));
-        (offers, relabelled(&minutes, &transcript))
+        let mut offers = difference::proposal(&minutes, &draft(&transcript, &template));
+        let Some(stretch) = stretch else { return (offers, relabelled(&minutes, &transcript)) };
+        // What was not asked again is as it was: what differs there is what people wrote since.
+        offers.retain(|offer| is_about(offer, stretch));
+        (offers, Vec::new())
     };
     let (offers, speakers) = heavy::apart(compare).await?;
     Ok(Json(OffersAnswer { revision, transcript: wanted.version, offers, speakers }))
+}
+
+/// Tells whether at least half of what is offered lies in the stretch that was asked for.
+fn is_about(offer: &Offer, stretch: Stretch) -> bool {
+    let shared_ms = offer.end_ms.min(stretch.until_ms).saturating_sub(offer.start_ms.max(stretch.from_ms));
+    shared_ms > 0 && shared_ms * 2 >= offer.end_ms - offer.start_ms
 }

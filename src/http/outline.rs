@@ -1,6 +1,7 @@
-//! The outline of a recording for the waveform: made once by reading the recording, then remembered.
+//! The outline of a recording for the waveform: made once by reading the recording, then kept beside it.
 //!
 //! Reading an hour takes seconds, so nobody waits for it inside a request: who asks too early is told to come again.
+//! What was drawn once is there at once, also after a restart; it goes when the audio is erased.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,6 +57,12 @@ impl Outlines {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(id)
     }
 
+    fn remember(&self, id: Id, peaks: Vec<i8>) -> Arc<Drawn> {
+        let drawn = Arc::new(Drawn { peaks });
+        self.made.insert(id, Arc::clone(&drawn));
+        drawn
+    }
+
     fn end(&self, id: Id) {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
@@ -74,6 +81,9 @@ pub async fn peaks(
     let recording = recordings::playable(&app, &caller, id).await?;
     if let Some(drawn) = app.outlines.made.get(&id) {
         return Ok(answer(&drawn));
+    }
+    if let Some(peaks) = app.store.outline(id).await? {
+        return Ok(answer(&app.outlines.remember(id, peaks)));
     }
     if app.outlines.begin(id) {
         let app = Shared::clone(&app);
@@ -98,15 +108,18 @@ fn answer(drawn: &Arc<Drawn>) -> Response {
 
 async fn make(app: &Shared, recording: &Recording) -> Result<Arc<Drawn>, Problem> {
     let file = app.blobs.fetch(&recording.blob.parse()?, app.staging.folder()).await?;
-    let drawn = heavy::apart(move || {
+    let peaks = heavy::apart(move || {
         let opened = open_audio(file.path()).map_err(Problem::from)?;
         // What cannot be read any further is drawn as far as it goes.
         Ok::<_, Problem>(MonoReader::open(Box::new(opened)).map_or_else(|_| Vec::new(), drawn_from))
     })
     .await??;
-    let drawn = Arc::new(Drawn { peaks: drawn });
-    app.outlines.made.insert(recording.id, Arc::clone(&drawn));
-    Ok(drawn)
+    // A picture that cannot be kept is drawn again after the next restart.
+    if let Err(error) = app.store.keep_outline(recording.id, &peaks).await {
+        let error: &dyn std::error::Error = &error;
+        tracing::warn!(error, recording.id = %recording.id, "the outline of a recording is not kept");
+    }
+    Ok(app.outlines.remember(recording.id, peaks))
 }
 
 fn drawn_from(mut reader: MonoReader) -> Vec<i8> {

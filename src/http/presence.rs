@@ -1,4 +1,5 @@
-//! Who has a meeting open, and where they stand in its minutes. Remembered nowhere: it is over when the pages close.
+//! Who has a meeting open, and where they stand in its minutes or captions. Remembered nowhere: it is over when the pages
+//! close.
 //!
 //! A server tells only of the pages it serves itself; where several serve one office, colleagues at another one are not
 //! seen here, and nothing else depends on it.
@@ -43,13 +44,22 @@ struct Place {
     name: String,
     block: Option<u64>,
     at: u32,
+    /// The sentence of the captions that is under their hands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    /// Whether they are at the desk where captions are corrected.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    corrects: bool,
 }
 
-/// What a page says: the block its caret is in, and the character.
+/// What a page says: where its caret is.
 #[derive(Debug, Deserialize)]
-struct Said {
-    block: u64,
-    at: u32,
+#[serde(untagged)]
+enum Said {
+    /// In the minutes: the block, and the character.
+    Minutes { block: u64, at: u32 },
+    /// At the desk where captions are corrected: the sentence, or none.
+    Captions { line: Option<u64> },
 }
 
 #[derive(Debug)]
@@ -92,7 +102,7 @@ impl Presence {
         if room.places.len() >= PAGES_MAX {
             return None;
         }
-        room.places.insert(page, Place { id: user, name, block: None, at: 0 });
+        room.places.insert(page, Place { id: user, name, block: None, at: 0, line: None, corrects: false });
         let changed = room.changed.subscribe();
         room.changed.send_modify(|version| *version += 1);
         drop(all);
@@ -105,7 +115,10 @@ impl Present {
         let mut all = self.presence.lock();
         let Some(room) = all.rooms.get_mut(&self.meeting) else { return };
         if let Some(place) = room.places.get_mut(&self.page) {
-            (place.block, place.at) = (Some(said.block), said.at);
+            match said {
+                Said::Minutes { block, at } => (place.block, place.at) = (Some(*block), *at),
+                Said::Captions { line } => (place.line, place.corrects) = (*line, true),
+            }
         }
         room.changed.send_modify(|version| *version += 1);
     }
@@ -117,7 +130,7 @@ impl Present {
         let mut out: Vec<Place> = Vec::new();
         for place in room.places.values().filter(|place| place.id != self.user) {
             match out.iter_mut().find(|known| known.id == place.id) {
-                Some(known) if place.block.is_some() => known.clone_from(place),
+                Some(known) if place.block.is_some() || place.corrects => known.clone_from(place),
                 Some(_) => {}
                 None => out.push(place.clone()),
             }
@@ -138,7 +151,10 @@ impl Drop for Present {
     }
 }
 
-/// Opens the socket of a page that has a meeting open: it says `{block, at}` and is told `{people: [{id, name, block, at}]}`.
+/// Opens the socket of a page that has a meeting open.
+///
+/// It says `{block, at}`, or `{line}` where captions are corrected, and is told
+/// `{people: [{id, name, block, at, line, corrects}]}`.
 #[utoipa::path(get, path = "/v1/meetings/{id}/presence", tag = "minutes", params(("id" = Id, Path)),
     responses((status = 101, description = "The socket is open"), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 426, body = Problem), (status = 429, body = Problem)))]
@@ -212,9 +228,11 @@ mod tests {
         let (a, b) = (Id::new(), Id::new());
         let (here, changed) = presence.enter(meeting, a, "山田".into()).expect("there is room");
         let (there, _) = presence.enter(meeting, b, "鈴木".into()).expect("there is room");
-        there.stand(&Said { block: 7, at: 3 });
+        there.stand(&Said::Minutes { block: 7, at: 3 });
         assert!(changed.has_changed().expect("the room is open"));
-        assert_eq!(here.others(), [Place { id: b, name: "鈴木".into(), block: Some(7), at: 3 }]);
+        let stands =
+            Place { id: b, name: "鈴木".into(), block: Some(7), at: 3, line: None, corrects: false };
+        assert_eq!(here.others(), [stands]);
         drop(there);
         assert!(here.others().is_empty());
         drop(here);
@@ -228,9 +246,23 @@ mod tests {
         let (here, _) = presence.enter(meeting, a, "山田".into()).expect("there is room");
         let (first, _) = presence.enter(meeting, b, "鈴木".into()).expect("there is room");
         let (_second, _) = presence.enter(meeting, b, "鈴木".into()).expect("there is room");
-        first.stand(&Said { block: 1, at: 0 });
+        first.stand(&Said::Minutes { block: 1, at: 0 });
         assert_eq!(here.others().len(), 1);
         assert_eq!(first.others().len(), 1);
+    }
+
+    #[test]
+    fn who_corrects_captions_is_seen_with_the_sentence_and_without_one() {
+        let said = |text: &str| serde_json::from_str::<Said>(text).expect("a page says so");
+        let (presence, meeting) = (Presence::default(), Id::new());
+        let (here, _) = presence.enter(meeting, Id::new(), "山田".into()).expect("there is room");
+        let (there, _) = presence.enter(meeting, Id::new(), "鈴木".into()).expect("there is room");
+        let seen = || here.others().pop().map(|place| (place.corrects, place.line));
+        assert_eq!(seen(), Some((false, None)), "who only looks corrects nothing");
+        there.stand(&said(r#"{"line":12}"#));
+        assert_eq!(seen(), Some((true, Some(12))));
+        there.stand(&said(r#"{"line":null}"#));
+        assert_eq!(seen(), Some((true, None)));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 pub mod administer;
 pub mod calls;
 pub mod explain;
+pub mod forecast;
 pub mod line;
 pub mod live;
 pub mod map;
@@ -56,6 +57,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(line::ask_yield))
         .routes(routes!(mine::mine))
         .routes(routes!(mine::badge))
+        .routes(routes!(forecast::ahead))
         .routes(routes!(explain::explain))
         .routes(routes!(live::live))
         .routes(routes!(reports::report))

@@ -149,7 +149,7 @@ pub async fn options(State(app): State<Shared>) -> Response {
 /// Begins an upload; the body may already bring its first part.
 ///
 /// `Upload-Metadata`: `filename`, `filetype`, `meeting` (one that is there) or `title`, `department`, `sensitivity`,
-/// `held_on` (a new one), `language` (`ja`, `en`, `auto`), `preset` (`accurate`, `fast`),
+/// `held_on`, `template` (a new one), `language` (`ja`, `en`, `auto`), `preset` (`accurate`, `fast`),
 /// `speakers` (`auto`, `off`, `channels` or their number, `1` to `20`).
 #[utoipa::path(post, path = "/v1/uploads", tag = "uploads",
     request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),

@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use super::speakers::{Ear, Encoders};
 use super::transcribe::{Job, Progress, TranscribeError, Transcribed, transcribe};
-use crate::audio::MediaTime;
 use crate::audio::decode::DecodeError;
 use crate::audio::reader::MonoReader;
 use crate::audio::vad::{Silero, Vad, VadSettings};
+use crate::audio::{MediaSpan, MediaTime};
 use crate::clock::Mono;
 use crate::speech::Backend;
-use crate::speech::diarize::Diarization;
+use crate::speech::diarize::{Diarization, Wanted};
 use crate::speech::engine::{EngineSettings, Handle, Health, Patience};
 use crate::speech::longform::{LongForm, LongFormSettings, Outcome};
 use crate::speech::model::ggml;
 use crate::speech::model::tokenizer::Tokenizer;
+use crate::speech::splice::spliced;
 use crate::speech::transcript::Transcript;
 use crate::speech::vocabulary::Vocabulary;
 use crate::store::StoreError;
@@ -158,7 +159,7 @@ pub struct Task<'a> {
     pub settings: jobs::Settings,
     /// The office's words for this meeting, as [`Vocabulary::parse`] reads them.
     pub words: &'a str,
-    /// The transcript whose words stay, if only the speakers are asked for.
+    /// The transcript whose words stay, if only the speakers are asked for; around the stretch, if one is.
     pub basis: Option<&'a Transcript>,
     /// What is kept so far, by the question it answers.
     pub kept: &'a dyn Fn(&Question) -> Result<Vec<Outcome>, StoreError>,
@@ -194,9 +195,14 @@ pub fn recognise(
     let file = recordings::open_audio(task.audio).map_err(|error| setback_of_store(&error))?;
     let reader = MonoReader::open(Box::new(file)).map_err(|error| setback_of_decoding(&error))?;
     let reader = reader.limited(workshop.longest);
-    if let Some(basis) = task.basis {
-        return tell_speakers(workshop, task, reader, basis.clone());
-    }
+    let (reader, part) = match (task.basis, task.settings.stretch) {
+        (Some(basis), None) => return tell_speakers(workshop, task, reader, basis.clone()),
+        (Some(basis), Some(stretch)) => {
+            let span = MediaSpan::from_ms(stretch.from_ms, stretch.until_ms);
+            (reader.only(span), Some((basis, span)))
+        }
+        (None, _) => (reader, None),
+    };
     let mut now = workshop.tools(tools.take(), clock)?;
     let question =
         Question { model_sha256: now.model.sha256.clone(), product: env!("CARGO_PKG_VERSION").to_owned() };
@@ -210,7 +216,8 @@ pub fn recognise(
         reader,
         vad: Vad::new(Arc::clone(&now.detector), VadSettings { pad_ms: 0, ..VadSettings::default() }),
         long_form: LongForm::new(long_form, kept),
-        ear: Ear::of(task.settings.speakers, &now.encoders, &now.detector),
+        // Nobody can be told from others by a few words.
+        ear: Ear::of(part.map_or(task.settings.speakers, |_| Wanted::Off), &now.encoders, &now.detector),
         engine: &mut now.engine,
         vocabulary: &vocabulary,
         model: now.model.id.clone(),
@@ -235,6 +242,10 @@ pub fn recognise(
     if now.engine.unanswered() == 0 {
         *tools = Some(now);
     }
+    let transcript = match part {
+        Some((basis, span)) => spliced(basis.clone(), span, transcript),
+        None => transcript,
+    };
     Ok(Heard { transcript, speakers, speed_ms })
 }
 

@@ -253,9 +253,11 @@ impl Node {
         })
     }
 
-    /// Returns the transcript whose words stay, if a job asks for nothing but the speakers; without one all is recognised.
+    /// Returns the transcript whose words stay, if a job asks for nothing but the speakers or for a stretch; without one
+    /// all is recognised.
     async fn basis(&self, job: &Job) -> Result<Option<Transcript>, Setback> {
-        let Some(meeting) = job.meeting.filter(|_| job.settings.only_speakers) else { return Ok(None) };
+        let is_part = job.settings.only_speakers || job.settings.stretch.is_some();
+        let Some(meeting) = job.meeting.filter(|_| is_part) else { return Ok(None) };
         let looked = async {
             let versions = self.store.transcripts(meeting).await?;
             let newest = versions.iter().find(|version| version.recording == job.recording);

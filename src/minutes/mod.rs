@@ -19,6 +19,7 @@ pub mod document;
 pub mod draft;
 pub mod edit;
 pub mod export;
+pub mod mask;
 pub mod migrate;
 pub mod notation;
 pub mod passage;

@@ -76,6 +76,9 @@ pub struct Template {
     pub retention_days: Option<u32>,
     /// The layout of speaker and utterance on paper, by its stable word.
     pub speaker_layout: String,
+    /// Whether a new meeting begins with it; of several the department's own comes before the office's.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub preselected: bool,
 }
 
 impl Default for Template {
@@ -95,6 +98,7 @@ impl Default for Template {
             due_days: Some(45),
             retention_days: None,
             speaker_layout: "line_break".into(),
+            preselected: false,
         }
     }
 }

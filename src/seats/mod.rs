@@ -54,6 +54,7 @@ mod decide;
 pub mod denials;
 mod desk;
 pub mod event;
+pub mod forecast;
 pub mod holder;
 mod holding;
 pub mod lease;

@@ -22,6 +22,7 @@ pub mod schedule;
 pub mod score;
 pub mod segmentation;
 pub mod settle;
+pub mod splice;
 pub mod transcript;
 pub mod vocabulary;
 pub mod voice;

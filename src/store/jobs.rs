@@ -170,6 +170,22 @@ impl Priority {
     }
 }
 
+/// A stretch of a recording that alone is recognised again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Stretch {
+    /// Where it begins, in milliseconds since the recording began.
+    pub from_ms: u64,
+    /// Where it ends.
+    pub until_ms: u64,
+}
+
+impl Stretch {
+    /// Returns how long it is.
+    pub const fn len_ms(self) -> u64 {
+        self.until_ms.saturating_sub(self.from_ms)
+    }
+}
+
 /// How a recording is to be recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -183,6 +199,9 @@ pub struct Settings {
     /// Whether nothing but the speakers is asked for: the newest transcript keeps its words.
     #[serde(default)]
     pub only_speakers: bool,
+    /// The stretch that is asked for; around it the newest transcript keeps its words. Everything if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stretch: Option<Stretch>,
 }
 
 impl Default for Settings {
@@ -192,6 +211,7 @@ impl Default for Settings {
             language: Language::Ja,
             speakers: Wanted::Auto,
             only_speakers: false,
+            stretch: None,
         }
     }
 }
@@ -310,10 +330,11 @@ impl Tx {
     ) -> Result<Id, StoreError> {
         let id = Id::new();
         let settings = serde_json::json!(new.settings);
+        let expected_ms = new.settings.stretch.map(|stretch| stretch.len_ms() as i64);
         self.run(
             "INSERT INTO jobs (id, kind, meeting_id, recording_id, user_id, settings, state, priority, not_before, \
              queued_at, created_at, expected_ms) VALUES ($1, 'recognise', $2, $3, $4, $5, 'waiting', $6, $7, $7, $7, \
-             (SELECT duration_ms FROM recordings WHERE id = $3))",
+             COALESCE($8, (SELECT duration_ms FROM recordings WHERE id = $3)))",
             values![
                 id,
                 new.meeting,
@@ -321,7 +342,8 @@ impl Tx {
                 new.user,
                 settings.to_string(),
                 new.priority.rank(),
-                now
+                now,
+                expected_ms
             ],
         )
         .await?;

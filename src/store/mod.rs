@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod licences;
 mod links;
 pub mod live;
+pub mod masks;
 pub mod meetings;
 pub mod minutes;
 pub mod models;

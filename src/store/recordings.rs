@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -142,6 +144,28 @@ impl Store {
         let sql = select_recording!("WHERE meeting_id = $1 ORDER BY created_at, id LIMIT $2");
         let rows = self.database.rows(sql, values![meeting, LIST_MAX]).await?;
         rows.iter().map(Recording::from_row).collect()
+    }
+
+    /// Returns the outline of a recording, two values for each stretch; `None` if nobody has drawn it yet.
+    ///
+    /// Errors: [`StoreError::Damaged`] if what is stored is no outline.
+    pub async fn outline(&self, recording: Id) -> Result<Option<Vec<i8>>, StoreError> {
+        let sql = "SELECT outline FROM recordings WHERE id = $1";
+        let row = self.database.row(sql, values![recording]).await?;
+        let Some(text) = row.map_or(Ok(None), |row| row.text_or_none(0))? else { return Ok(None) };
+        let bytes = STANDARD.decode(&text).map_err(|error| StoreError::Damaged {
+            what: format!("the outline of recording {recording}: {error}"),
+        })?;
+        Ok(Some(bytes.into_iter().map(u8::cast_signed).collect()))
+    }
+
+    /// Keeps the outline of a recording; one whose audio is erased keeps none.
+    pub async fn keep_outline(&self, recording: Id, peaks: &[i8]) -> Result<(), StoreError> {
+        let bytes: Vec<u8> = peaks.iter().copied().map(i8::cast_unsigned).collect();
+        let mut tx = self.write().await?;
+        let sql = "UPDATE recordings SET outline = $2 WHERE id = $1 AND erased_at IS NULL";
+        tx.run(sql, values![recording, STANDARD.encode(bytes)]).await?;
+        tx.commit().await
     }
 
     /// Writes how long a recording is, found by decoding it.

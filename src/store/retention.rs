@@ -285,6 +285,58 @@ fn certificate(row: &Row) -> Result<Certificate, StoreError> {
     row.json(0)
 }
 
+/// What was recognised and written of a meeting: its kind, how it is read for the proof, how it goes.
+const OF_MEETING: [(&str, &str, &str); 9] = [
+    (
+        "windows",
+        "SELECT w.outcome FROM windows w JOIN jobs j ON j.id = w.job_id WHERE j.meeting_id = $1 ORDER BY \
+         w.job_id, w.until_ms, w.key",
+        "DELETE FROM windows WHERE job_id IN (SELECT id FROM jobs WHERE meeting_id = $1)",
+    ),
+    (
+        "transcripts",
+        "SELECT document FROM transcripts WHERE meeting_id = $1 ORDER BY version, id",
+        "DELETE FROM transcripts WHERE meeting_id = $1",
+    ),
+    (
+        "snapshots",
+        "SELECT document FROM snapshots WHERE meeting_id = $1 ORDER BY revision",
+        "DELETE FROM snapshots WHERE meeting_id = $1",
+    ),
+    (
+        "revisions",
+        "SELECT ops || undo FROM revisions WHERE meeting_id = $1 ORDER BY revision",
+        "DELETE FROM revisions WHERE meeting_id = $1",
+    ),
+    (
+        "live_lines",
+        "SELECT n.text || COALESCE(n.corrected, '') FROM live_lines n JOIN lives l ON l.id = n.live_id WHERE \
+         l.meeting_id = $1 ORDER BY n.live_id, n.line",
+        "DELETE FROM live_lines WHERE live_id IN (SELECT id FROM lives WHERE meeting_id = $1)",
+    ),
+    (
+        "live_notes",
+        "SELECT n.text FROM live_notes n JOIN lives l ON l.id = n.live_id WHERE l.meeting_id = $1 ORDER BY \
+         n.at_ms, n.id",
+        "DELETE FROM live_notes WHERE live_id IN (SELECT id FROM lives WHERE meeting_id = $1)",
+    ),
+    (
+        "drafts",
+        "SELECT ops FROM drafts WHERE meeting_id = $1 ORDER BY kept_at, id",
+        "DELETE FROM drafts WHERE meeting_id = $1",
+    ),
+    (
+        "editions",
+        "SELECT document FROM editions WHERE meeting_id = $1 ORDER BY created_at, id",
+        "DELETE FROM editions WHERE meeting_id = $1",
+    ),
+    (
+        "masks",
+        "SELECT masks FROM meetings WHERE id = $1 AND masks IS NOT NULL",
+        "UPDATE meetings SET masks = NULL WHERE id = $1",
+    ),
+];
+
 impl Tx {
     /// Holds a meeting until the end of the transaction and returns its title; `None` if it must not be erased now.
     async fn lock_for_erasure(&mut self, meeting: Id) -> Result<Option<String>, StoreError> {
@@ -311,7 +363,8 @@ impl Tx {
         let (mut items, mut blobs) = (Vec::new(), Vec::new());
         for row in rows {
             let (id, blob) = (row.text(0)?, row.text(3)?);
-            self.run("UPDATE recordings SET erased_at = $2 WHERE id = $1", values![&id, now]).await?;
+            let sql = "UPDATE recordings SET erased_at = $2, outline = NULL WHERE id = $1";
+            self.run(sql, values![&id, now]).await?;
             let sql = "SELECT 1 FROM recordings WHERE blob = $1 AND erased_at IS NULL";
             if self.row(sql, values![&blob]).await?.is_none() {
                 blobs.push(blob);
@@ -324,51 +377,6 @@ impl Tx {
 
     /// Removes what was recognised and written, and returns what that was.
     async fn erase_minutes(&mut self, meeting: Id) -> Result<Vec<Item>, StoreError> {
-        const OF_MEETING: [(&str, &str, &str); 8] = [
-            (
-                "windows",
-                "SELECT w.outcome FROM windows w JOIN jobs j ON j.id = w.job_id WHERE j.meeting_id = $1 ORDER BY \
-                 w.job_id, w.until_ms, w.key",
-                "DELETE FROM windows WHERE job_id IN (SELECT id FROM jobs WHERE meeting_id = $1)",
-            ),
-            (
-                "transcripts",
-                "SELECT document FROM transcripts WHERE meeting_id = $1 ORDER BY version, id",
-                "DELETE FROM transcripts WHERE meeting_id = $1",
-            ),
-            (
-                "snapshots",
-                "SELECT document FROM snapshots WHERE meeting_id = $1 ORDER BY revision",
-                "DELETE FROM snapshots WHERE meeting_id = $1",
-            ),
-            (
-                "revisions",
-                "SELECT ops || undo FROM revisions WHERE meeting_id = $1 ORDER BY revision",
-                "DELETE FROM revisions WHERE meeting_id = $1",
-            ),
-            (
-                "live_lines",
-                "SELECT n.text || COALESCE(n.corrected, '') FROM live_lines n JOIN lives l ON l.id = n.live_id WHERE \
-                 l.meeting_id = $1 ORDER BY n.live_id, n.line",
-                "DELETE FROM live_lines WHERE live_id IN (SELECT id FROM lives WHERE meeting_id = $1)",
-            ),
-            (
-                "live_notes",
-                "SELECT n.text FROM live_notes n JOIN lives l ON l.id = n.live_id WHERE l.meeting_id = $1 ORDER BY \
-                 n.at_ms, n.id",
-                "DELETE FROM live_notes WHERE live_id IN (SELECT id FROM lives WHERE meeting_id = $1)",
-            ),
-            (
-                "drafts",
-                "SELECT ops FROM drafts WHERE meeting_id = $1 ORDER BY kept_at, id",
-                "DELETE FROM drafts WHERE meeting_id = $1",
-            ),
-            (
-                "editions",
-                "SELECT document FROM editions WHERE meeting_id = $1 ORDER BY created_at, id",
-                "DELETE FROM editions WHERE meeting_id = $1",
-            ),
-        ];
         let mut items = Vec::new();
         for (kind, select, delete) in OF_MEETING {
             let (mut count, mut bytes, mut hasher) = (0, 0, Sha256::new());

@@ -91,6 +91,41 @@ async fn what_cp932_lacks_is_told_before_and_counted_after() {
 }
 
 #[tokio::test]
+async fn what_is_masked_is_in_no_published_copy_and_stays_in_the_original() {
+    let office = Office::open().await;
+    let owner = office.administrator().await;
+    let path = meeting_with(&owner, &[(1, "𠮷野家の件は佐藤一郎さんから。"), (2, "佐藤さん。")]).await;
+    let before = owner.get(&format!("{path}/masks")).await.json;
+    assert_eq!(before["masks"], json!([]));
+    let list = json!({ "masks": [{ "text": "佐藤一郎", "with": "住民Ａ" }, { "text": "佐藤" }] });
+    let kept = owner.put(&format!("{path}/masks"), list.clone()).await;
+    assert_eq!(kept.status, 200, "{:?}", kept.json);
+    let counts: Vec<_> =
+        kept.json["masks"].as_array().expect("a list").iter().map(|one| &one["count"]).collect();
+    assert_eq!(counts, [&json!(1), &json!(1)]);
+    for format in ["txt", "md", "csv", "srt", "vtt"] {
+        let copy = text(&owner, &format!("{path}/export?as={format}&public_names=true")).await;
+        assert!(
+            !copy.contains("佐藤") && copy.contains("住民Ａ") && copy.contains("■■■"),
+            "{format}: {copy}"
+        );
+        let original = text(&owner, &format!("{path}/export?as={format}")).await;
+        assert!(original.contains("佐藤一郎"), "{format}: {original}");
+    }
+    let table = text(&owner, &format!("{path}/masks.csv")).await;
+    assert_eq!(table, "\u{feff}元の表記,公開用の表記,件数\r\n佐藤一郎,住民Ａ,1\r\n佐藤,■■■,1\r\n");
+    let twice = json!({ "masks": [{ "text": "佐藤" }, { "text": "佐藤" }] });
+    assert_eq!(owner.put(&format!("{path}/masks"), twice).await.status, 422);
+    let reader = office.person("reader", Role::Staff, owner.department()).await;
+    assert_eq!(reader.get(&format!("{path}/masks")).await.status, 200);
+    assert_eq!(reader.put(&format!("{path}/masks"), list).await.status, 403);
+    let lines = office.store.audit_lines(0, 1_000, None).await.expect("the log can be read");
+    let told = lines.iter().filter(|line| line.event == "minutes.masks").count();
+    assert_eq!(told, 1);
+    assert!(lines.iter().all(|line| !format!("{line:?}").contains("佐藤")), "the log holds no content");
+}
+
+#[tokio::test]
 async fn a_published_copy_knows_roles_and_is_never_json() {
     let office = Office::open().await;
     let owner = office.administrator().await;

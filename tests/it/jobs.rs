@@ -1,6 +1,7 @@
 //! The queue on both databases, and the worker with the real model: a recording goes in, minutes come out.
 
 mod asked;
+mod part;
 
 use std::path::Path;
 use std::time::Duration;

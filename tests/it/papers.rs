@@ -77,12 +77,23 @@ pub async fn heard(
     recording: Option<Id>,
     texts: &[&str],
 ) -> Id {
+    heard_as(office, person, path, (recording, Settings::default()), texts).await
+}
+
+/// The same for a recognition that was asked for otherwise than usual.
+pub async fn heard_as(
+    office: &Office,
+    person: &Person,
+    path: &str,
+    (recording, settings): (Option<Id>, Settings),
+    texts: &[&str],
+) -> Id {
     let (store, now, meeting) = (&office.store, office.now(), Some(id(path)));
     let recording = match recording {
         Some(recording) => recording,
         None => store.add_recording(&recorded(meeting, person.id()), now).await.expect("it is kept"),
     };
-    let (settings, priority) = (Settings::default(), Priority::Normal);
+    let priority = Priority::Normal;
     let job = NewJob { meeting, recording, user: person.id(), settings, priority };
     let actor = Actor { user: Some(person.id()), address: "127.0.0.1".to_owned() };
     store.enqueue(&job, &actor, now).await.expect("it is kept");

@@ -2,6 +2,9 @@
 
 use gijiroku::http::Settings;
 use gijiroku::http::uploads::Uploads;
+use gijiroku::store::Id;
+use gijiroku::store::audit::Actor;
+use gijiroku::store::retention::What;
 use gijiroku::store::users::Role;
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
@@ -47,6 +50,37 @@ async fn a_script_brings_a_recording_in_one_request() {
 }
 
 #[tokio::test]
+async fn a_recording_becomes_a_meeting_of_the_template_that_was_chosen() {
+    let office = Office::open().await;
+    let person = office.administrator().await;
+    let template =
+        json!({ "template": { "name": "定例会", "title": "定例会 {年}年{月}月", "preselected": true } });
+    let made = person.post("/v1/templates", template).await;
+    assert_eq!((made.status.as_u16(), &made.json["template"]["preselected"]), (201, &json!(true)));
+    let name = made.json["id"].as_str().expect("it has a name");
+    let fields = [("template", name), ("held_on", "2026-11-22")];
+    let recorded = bring(&person, &fields, "a.wav", wav(1_000)).await.json;
+    let meeting = format!("/v1/meetings/{}", recorded["meeting"].as_str().expect("it has a name"));
+    let meeting = person.get(&meeting).await.json;
+    assert_eq!((&meeting["title"], &meeting["template"]), (&json!("定例会 2026年11月"), &json!(name)));
+
+    let untitled = person.post("/v1/templates", json!({ "template": { "name": "無題" } })).await.json;
+    let fields = [("template", untitled["id"].as_str().expect("it has a name"))];
+    let recorded = bring(&person, &fields, "委員会.wav", wav(1_000)).await.json;
+    let meeting = format!("/v1/meetings/{}", recorded["meeting"].as_str().expect("it has a name"));
+    assert_eq!(
+        person.get(&meeting).await.json["title"],
+        "委員会",
+        "the file's name, where nothing else has one"
+    );
+
+    let gone = format!("/v1/templates/{name}");
+    assert_eq!(person.delete(&gone).await.status, 204);
+    let refused = bring(&person, &[("template", name)], "a.wav", wav(1_000)).await;
+    assert_eq!(refused.status, 422, "a template that is offered no more: {:?}", refused.json);
+}
+
+#[tokio::test]
 async fn a_waveform_is_drawn_from_the_recording() {
     let office = Office::open().await;
     let person = office.administrator().await;
@@ -60,6 +94,43 @@ async fn a_waveform_is_drawn_from_the_recording() {
     // Silence, a tone from 0.2 s to 0.4 s, silence.
     assert_eq!(values[..4], [0, 0, 0, 0]);
     assert!(values[4] < -20 && values[7] > 20 && values[10..12] == [0, 0], "{values:?}");
+
+    let id = recorded["recording"].as_str().expect("it has a name").parse().expect("a UUID");
+    let kept = office.store.outline(id).await.expect("the store answers").expect("it is kept");
+    assert_eq!(kept.into_iter().map(i64::from).collect::<Vec<_>>(), values);
+
+    let recorded = bring(&person, &[], "b.wav", wav(1_000)).await.json;
+    let id = recorded["recording"].as_str().expect("it has a name").parse().expect("a UUID");
+    office.store.keep_outline(id, &[-127, 127, -1]).await.expect("the store answers");
+    let drawn = person.get(&path(&recorded).replace("/audio", "/peaks")).await;
+    assert_eq!(drawn.json["peaks"], json!([-127, 127, -1]), "what a run before has drawn is not drawn again");
+}
+
+#[tokio::test]
+async fn the_outline_of_a_recording_goes_with_its_audio() {
+    let office = Office::open().await;
+    let person = office.administrator().await;
+    let sound = include_bytes!("../fixtures/audio/reference.wav").to_vec();
+    let recorded = bring(&person, &[], "a.wav", sound).await.json;
+    let named = |what: &str| recorded[what].as_str().expect("it has a name").parse::<Id>().expect("a UUID");
+    let (id, meeting) = (named("recording"), named("meeting"));
+    let peaks = path(&recorded).replace("/audio", "/peaks");
+    assert_eq!(person.get(&peaks).await.status, 200);
+    let job = recorded["job"].as_str().expect("it has a name");
+    assert_eq!(person.delete(&format!("/v1/jobs/{job}")).await.status, 200);
+    let dated = json!({ "audio_until": office.now().ms() });
+    assert_eq!(person.patch(&format!("/v1/meetings/{meeting}"), dated).await.status, 200);
+    let (server, now) = (Actor::server(), office.now());
+    let begun = office.store.begin_erasure(meeting, What::Audio, &server, now).await;
+    assert!(begun.expect("the store answers").is_some(), "it is due");
+    assert_eq!(office.store.outline(id).await.expect("the store answers"), None);
+    office.store.keep_outline(id, &[1, 2]).await.expect("the store answers");
+    assert_eq!(
+        office.store.outline(id).await.expect("the store answers"),
+        None,
+        "a drawing under way is late"
+    );
+    assert_eq!(person.get(&peaks).await.status, 410);
 }
 
 #[tokio::test]

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use gijiroku::minutes::dictionary::Day;
 use gijiroku::speech::vocabulary::Vocabulary;
+use gijiroku::store::jobs::{Settings, Stretch};
 use gijiroku::store::users::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::office::{Answer, Office, Person};
-use crate::papers::{edit, heard, id, meeting, meeting_with, texts};
+use crate::papers::{edit, heard, heard_as, id, meeting, meeting_with, texts};
 
 /// Sends bytes that are no JSON.
 async fn send(person: &Person, method: Method, path: &str, bytes: Vec<u8>) -> Answer {
@@ -337,6 +338,44 @@ async fn a_second_recognition_never_overwrites_an_edit() {
     let left = owner.get(&format!("{path}/offers?transcript=2")).await.json;
     assert_eq!(left["offers"].as_array().map(Vec::len), Some(1), "{left:?}");
     assert_eq!(owner.get(&format!("{path}/offers?transcript=9")).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_stretch_that_was_recognised_again_offers_nothing_about_the_rest() {
+    let office = Office::open().await;
+    let owner = office.administrator().await;
+    let path = meeting(&owner, json!({ "title": "定例会" })).await;
+    let asked = json!({ "stretch": { "from_ms": 10_000, "until_ms": 14_000 } });
+    let recognitions = format!("{path}/recognitions");
+    assert_eq!(owner.post(&recognitions, asked.clone()).await.json["code"], "no_recording");
+    let recording =
+        heard(&office, &owner, &path, None, &["会議を開きます。", "余産について。", "以上です。"]).await;
+    let ops = json!([{ "op": "splice", "block": 2, "at": 0, "remove": "余産", "insert": "決算" }]);
+    assert_eq!(edit(&owner, &path, 1, "a", ops).await.status, 200);
+    let stretch = Some(Stretch { from_ms: 10_000, until_ms: 14_000 });
+    let settings = Settings { stretch, ..Settings::default() };
+    let renewed = ["会議を開きます。", "余産について。", "以上でした。"];
+    heard_as(&office, &owner, &path, (Some(recording), settings), &renewed).await;
+    let offers = owner.get(&format!("{path}/offers")).await.json;
+    let offered: Vec<&Value> =
+        offers["offers"].as_array().expect("it is a list").iter().map(|offer| &offer["new"]).collect();
+    assert_eq!(offered, [&json!("以上でした。")], "what was edited elsewhere is not asked about: {offers:?}");
+    assert_eq!(offers["speakers"], json!([]));
+
+    let again = owner.post(&recognitions, asked).await;
+    assert_eq!(again.status, 201, "{:?}", again.json);
+    assert_eq!(
+        (&again.json["stretch"]["until_ms"], &again.json["expected_ms"]),
+        (&json!(14_000), &json!(4_000))
+    );
+    for refused in [
+        json!({ "stretch": { "from_ms": 5, "until_ms": 5 } }),
+        json!({ "stretch": { "from_ms": 0, "until_ms": 299 } }),
+        json!({ "stretch": { "from_ms": 9_000_000, "until_ms": 9_001_000 } }),
+        json!({ "stretch": { "from_ms": 0, "until_ms": 5_000 }, "only_speakers": true }),
+    ] {
+        assert_eq!(owner.post(&recognitions, refused.clone()).await.status, 422, "{refused}");
+    }
 }
 
 #[tokio::test]

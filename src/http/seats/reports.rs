@@ -263,7 +263,7 @@ fn first_of_fiscal_year(today: JstDay) -> JstDay {
 /// Reads the events that reports are folded from.
 ///
 /// Errors: [`Code::Invalid`] if there are more than fit: a shorter time is asked for.
-async fn events(app: &Shared, span: (UnixMs, UnixMs)) -> Result<Vec<Event>, Problem> {
+pub(super) async fn events(app: &Shared, span: (UnixMs, UnixMs)) -> Result<Vec<Event>, Problem> {
     let (mut kept, mut after) = (Vec::new(), 0);
     loop {
         let page = app.store.seat_events(span, after, PAGE).await?;

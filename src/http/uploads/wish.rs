@@ -7,6 +7,7 @@ use super::super::access::Standing;
 use super::super::auth::Caller;
 use super::super::error::{Code, Problem};
 use super::super::meetings::{self, MeetingInput, TITLE_CHARS_MAX};
+use super::super::templates;
 use super::super::tus::Metadata;
 use crate::store::Id;
 use crate::store::jobs::Settings;
@@ -39,13 +40,7 @@ pub(crate) async fn wished(app: &Shared, caller: &Caller, said: &Metadata) -> Re
         language: word(said, "language")?.unwrap_or(default.language),
         speakers: word(said, "speakers")?.unwrap_or(default.speakers),
         only_speakers: false,
-    };
-    let input = MeetingInput {
-        title: title(said, &file_name),
-        department: word(said, "department")?,
-        sensitivity: word(said, "sensitivity")?,
-        held_on: said.value("held_on").unwrap_or_default().to_owned(),
-        template: None,
+        stretch: None,
     };
     let meeting: Option<Id> = word(said, "meeting")?;
     let new = match meeting {
@@ -56,7 +51,17 @@ pub(crate) async fn wished(app: &Shared, caller: &Caller, said: &Metadata) -> Re
             }
             None
         }
-        None => Some(meetings::checked_new(app, caller, input).await?),
+        None => {
+            let template = word(said, "template")?;
+            let input = MeetingInput {
+                title: title(app, caller, said, template, &file_name).await?,
+                department: word(said, "department")?,
+                sensitivity: word(said, "sensitivity")?,
+                held_on: said.value("held_on").unwrap_or_default().to_owned(),
+                template,
+            };
+            Some(meetings::checked_new(app, caller, input).await?)
+        }
     };
     let plan = match new {
         Some(new) => Plan {
@@ -87,12 +92,25 @@ fn word<T: DeserializeOwned>(said: &Metadata, key: &str) -> Result<Option<T>, Pr
     read.map(Some).map_err(|_| Problem::new(Code::Invalid).about(key))
 }
 
-/// Returns the title wished for; else the file's name without its ending.
-fn title(said: &Metadata, file_name: &str) -> String {
+/// Returns the title wished for; else the template's; else the file's name without its ending.
+async fn title(
+    app: &Shared,
+    caller: &Caller,
+    said: &Metadata,
+    template: Option<Id>,
+    file_name: &str,
+) -> Result<String, Problem> {
     let wished = said.value("title").map(str::trim).filter(|title| !title.is_empty());
     if let Some(title) = wished {
-        return title.to_owned();
+        return Ok(title.to_owned());
+    }
+    if let Some(template) = template {
+        let held_on = said.value("held_on").unwrap_or_default();
+        let title = templates::title(app, caller, template, String::new(), held_on).await?;
+        if !title.trim().is_empty() {
+            return Ok(title);
+        }
     }
     let stem = file_name.rsplit_once('.').map_or(file_name, |(stem, _)| stem).trim();
-    if stem.is_empty() { NO_TITLE.to_owned() } else { stem.chars().take(TITLE_CHARS_MAX).collect() }
+    Ok(if stem.is_empty() { NO_TITLE.to_owned() } else { stem.chars().take(TITLE_CHARS_MAX).collect() })
 }

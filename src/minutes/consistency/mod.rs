@@ -1,9 +1,10 @@
-//! 表記ゆれの点検: what is written in two ways in one document.
+//! 整合性チェック: what is written in two ways in one document, and what is missing or cannot be.
 //!
 //! - **In**: minutes, the words of the dictionary.
 //! - **Out**: findings, each with its places and a suggestion in words.
 //! - **Never**: changes anything, or decides which way is right.
 
+mod items;
 mod names;
 mod near;
 
@@ -20,7 +21,7 @@ pub const PLACES_MAX: usize = 200;
 /// Most findings of one kind.
 pub const FINDINGS_MAX: usize = 200;
 
-/// What is written in two ways.
+/// What a person should look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
@@ -36,6 +37,12 @@ pub enum FindingKind {
     SpeakerName,
     /// A word one character away from a registered one
     NearDictionary,
+    /// A to-do without a person or a day
+    OpenItem,
+    /// What was decided and stands in no list
+    Decision,
+    /// Times that cannot be
+    Times,
 }
 
 impl FindingKind {
@@ -48,6 +55,9 @@ impl FindingKind {
             Self::CommaStyle => "読点（、／，）の混在",
             Self::SpeakerName => "話者名の確認",
             Self::NearDictionary => "登録語に近い表記",
+            Self::OpenItem => "担当・期限の不足",
+            Self::Decision => "決定の記載漏れ",
+            Self::Times => "日時の確認",
         }
     }
 }
@@ -63,7 +73,7 @@ pub struct Place {
     pub text: String,
 }
 
-/// Something written in two ways, for a person to look at.
+/// Something for a person to look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Finding {
     /// What.
@@ -106,6 +116,9 @@ pub fn check(minutes: &Minutes, words: &[&str]) -> Vec<Finding> {
     findings.extend(commas(&texts));
     findings.extend(names::speakers(minutes));
     findings.extend(near::find(&texts, words));
+    findings.extend(items::open(minutes));
+    findings.extend(items::decisions(minutes));
+    findings.extend(items::times(minutes));
     findings
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::minutes::testing::{four_hours, minutes_of, quick, said};
-use crate::minutes::{Speaker, SpeakerId};
+use crate::minutes::{HeaderField, Item, ItemId, ItemKind, Speaker, SpeakerId};
 
 /// Lines, registered words, what is found, its suggestion and its first place.
 type Case = (&'static [&'static str], &'static [&'static str], FindingKind, &'static str, &'static str);
@@ -31,8 +31,8 @@ fn what_is_written_in_two_ways_is_found_with_a_suggestion() {
         (&["横浜、横濱、横浜"], &[], VariantCharacter, "横浜", "横濱"),
         (&["３人と4人と５人です。"], &[], DigitWidth, "１桁の全角", "4"),
         (&["12人と34人と５６人です。"], &[], DigitWidth, "２桁以上の半角", "５６"),
-        (&["賛成です。", "反対だ。", "可決しました。"], &[], Style, "です・ます", "だ"),
-        (&["賛成である。", "反対だ。", "可決しました。"], &[], Style, "だ・である", "ました"),
+        (&["賛成です。", "反対だ。", "終わりました。"], &[], Style, "です・ます", "だ"),
+        (&["賛成である。", "反対だ。", "終わりました。"], &[], Style, "だ・である", "ました"),
         (&["市長、副市長、局長，部長"], &[], CommaStyle, "「、」", "，"),
         (
             &["議事録作成支緩システムです。"],
@@ -86,6 +86,53 @@ fn names_of_speakers_are_looked_at() {
         messages,
         ["同じ方と思われる話者があります（高橋 一郎、髙橋一郎）。", "「話者3」の氏名が入っていません。"]
     );
+}
+
+#[test]
+fn what_nobody_is_responsible_for_and_what_was_decided_without_a_line_is_found() {
+    let mut minutes = minutes_of(vec![
+        said(1, None, 1_000, 2_000, "原案は可決されました。"),
+        said(2, None, 3_000, 4_000, "予算も承認されました。"),
+        said(3, None, 5_000, 6_000, "昨年に決定した事項です。"),
+    ]);
+    let item = |id, kind, source, assignee: &str, due: &str| Item {
+        id: ItemId(id),
+        kind,
+        text: "報告書を直す".to_owned(),
+        source: BlockId(source),
+        assignee: assignee.to_owned(),
+        due: due.to_owned(),
+        done: false,
+    };
+    minutes.items = vec![
+        item(1, ItemKind::Decision, 2, "", ""),
+        item(2, ItemKind::Todo, 3, "", "2026-11-01"),
+        item(3, ItemKind::Todo, 3, "山田", "2026-12-01"),
+        item(4, ItemKind::Todo, 3, "山田", ""),
+    ];
+    let header = [
+        (HeaderField::HeldOn, "2026-11-22"),
+        (HeaderField::StartsAt, "14:00"),
+        (HeaderField::EndsAt, "9:30"),
+    ];
+    minutes.header.extend(header.map(|(field, value)| (field, value.to_owned())));
+    let found: Vec<(FindingKind, String, Option<(u64, u32)>)> = check(&minutes, &[])
+        .into_iter()
+        .map(|one| (one.kind, one.message, one.places.first().map(|place| (place.block.0, place.at))))
+        .collect();
+    let told = |kind, message: &str, place| (kind, message.to_owned(), place);
+    let expected = [
+        told(FindingKind::OpenItem, "ToDo「報告書を直す」の担当が入っていません。", Some((3, 0))),
+        told(FindingKind::OpenItem, "ToDo「報告書を直す」の期限が入っていません。", Some((3, 0))),
+        told(
+            FindingKind::Decision,
+            "決定の一覧にない、決定と思われる発言が 1 件あります（決定の印 0 件）。",
+            Some((1, 3)),
+        ),
+        told(FindingKind::Times, "終了時刻（9:30）が開始時刻（14:00）より前です。", None),
+        told(FindingKind::Times, "「報告書を直す」の期限（2026-11-01）が開催日より前です。", Some((3, 0))),
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]

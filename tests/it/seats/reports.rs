@@ -64,6 +64,15 @@ async fn the_table_opens_in_a_spreadsheet_of_either_charset() {
 }
 
 #[tokio::test]
+async fn everybody_reads_the_forecast_and_today_alone_says_nothing_about_today() {
+    let (office, administrator) = morning().await;
+    let staff = office.person("staff", Role::Staff, administrator.department()).await;
+    let ahead = staff.get("/v1/seats/forecast").await;
+    assert_eq!((ahead.status.as_u16(), &ahead.json), (200, &json!({ "days": 0, "hours": [] })));
+    assert_eq!(staff.get("/v1/seats/forecast?pool=nobody").await.status, 422);
+}
+
+#[tokio::test]
 async fn more_seats_would_have_refused_fewer() {
     let (_office, administrator) = morning().await;
     let answer = administrator.get("/v1/seats/what-if?seats=2&days=1").await;

@@ -855,6 +855,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/meetings/{id}/masks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what a published copy must not say, and suggests what it perhaps should not. */
+        get: operations["exports_masks"];
+        /** Writes the list anew. */
+        put: operations["exports_set_masks"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/meetings/{id}/masks.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Writes マスキング一覧 as a table, for whoever approves the copy. */
+        get: operations["exports_masks_table"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/meetings/{id}/members": {
         parameters: {
             query?: never;
@@ -1036,7 +1071,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Opens the socket of a page that has a meeting open: it says `{block, at}` and is told `{people: [{id, name, block, at}]}`. */
+        /**
+         * Opens the socket of a page that has a meeting open.
+         * @description It says `{block, at}`, or `{line}` where captions are corrected, and is told
+         *     `{people: [{id, name, block, at, line, corrects}]}`.
+         */
         get: operations["minutes_presence"];
         put?: never;
         post?: never;
@@ -1417,6 +1456,23 @@ export interface paths {
         };
         /** Tells what would be decided for somebody now, and why. */
         get: operations["seats_explain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/seats/forecast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells in which hours of today the seats are expected to be short, by what the same weekday was like before. */
+        get: operations["seats_ahead"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1966,7 +2022,7 @@ export interface paths {
         /**
          * Begins an upload; the body may already bring its first part.
          * @description `Upload-Metadata`: `filename`, `filetype`, `meeting` (one that is there) or `title`, `department`, `sensitivity`,
-         *     `held_on` (a new one), `language` (`ja`, `en`, `auto`), `preset` (`accurate`, `fast`),
+         *     `held_on`, `template` (a new one), `language` (`ja`, `en`, `auto`), `preset` (`accurate`, `fast`),
          *     `speakers` (`auto`, `off`, `channels` or their number, `1` to `20`).
          */
         post: operations["uploads_create"];
@@ -2661,6 +2717,11 @@ export interface components {
             /** @description What it is from now on. */
             text: string;
         };
+        /** @description A line of the list, with how often its text stands in the minutes as they are now. */
+        CountedMask: components["schemas"]["Mask"] & {
+            /** @description How often it is hidden. */
+            count: number;
+        };
         /** @description Somebody who was refused, or waited in vain. */
         DenialRow: {
             /**
@@ -2977,7 +3038,7 @@ export interface components {
             /** @description What shall stand there instead, at most 200 characters; nothing is proposed if absent. */
             replace_with?: string | null;
         };
-        /** @description Something written in two ways, for a person to look at. */
+        /** @description Something for a person to look at. */
         Finding: {
             /** @description What. */
             kind: components["schemas"]["FindingKind"];
@@ -2993,10 +3054,10 @@ export interface components {
             suggestion: string;
         };
         /**
-         * @description What is written in two ways.
+         * @description What a person should look at.
          * @enum {string}
          */
-        FindingKind: "variant_character" | "digit_width" | "style" | "comma_style" | "speaker_name" | "near_dictionary";
+        FindingKind: "variant_character" | "digit_width" | "style" | "comma_style" | "speaker_name" | "near_dictionary" | "open_item" | "decision" | "times";
         /** @description What counts as the same character while searching. */
         Folding: {
             /** @description 大文字と小文字を区別しない */
@@ -3011,6 +3072,13 @@ export interface components {
          * @enum {string}
          */
         FontChoice: "biz_ud_mincho" | "biz_ud_gothic" | "yu_mincho" | "yu_gothic" | "ms_mincho" | "ms_gothic";
+        /** @description What today is expected to be like. */
+        Forecast: {
+            /** @description Days of the same weekday it is made from; fewer than two tell nothing. */
+            days: number;
+            /** @description The hours in which seats are expected to be in use, rising. */
+            hours: components["schemas"]["HourView"][];
+        };
         /** @description What will be erased. */
         Foreseen: {
             /** @description After that, within 30 days. */
@@ -3171,6 +3239,21 @@ export interface components {
             /** @description 氏名, or the room's name */
             name: string;
         };
+        /** @description What an hour is expected to be like. */
+        HourView: {
+            /** @description Whether every seat is expected to be in use. */
+            crowded: boolean;
+            /**
+             * Format: int32
+             * @description The hour of the day, 0 to 23.
+             */
+            hour: number;
+            /**
+             * Format: int32
+             * @description The most seats in use at one time.
+             */
+            peak: number;
+        };
         /**
          * Format: uuid
          * @description Names a person, a meeting, a recording and so on.
@@ -3313,6 +3396,7 @@ export interface components {
             starts_at?: number | null;
             /** @description Where it stands, as a stable word. */
             state: components["schemas"]["State"];
+            stretch?: components["schemas"]["Stretch"] | null;
         };
         /** @description A template as it is kept. */
         KeptTemplate: {
@@ -3509,6 +3593,41 @@ export interface components {
          * @enum {string}
          */
         Marks: "ten" | "comma";
+        /** @description One line of the list. */
+        Mask: {
+            /** @description What must not be read. */
+            text: string;
+            /** @description What stands there instead; ■■■ if empty. */
+            with?: string;
+        };
+        /**
+         * @description Why something is suggested.
+         * @enum {string}
+         */
+        MaskReason: "speaker" | "attendee" | "dictionary" | "phone" | "mail";
+        /** @description Something that a published copy perhaps should not say. */
+        MaskSuggestion: {
+            /** @description How often it stands there. */
+            count: number;
+            /** @description Why. */
+            reason: components["schemas"]["MaskReason"];
+            /** @description What stands there. */
+            text: string;
+            /** @description What could stand there instead: how a published copy calls the person; empty for ■■■. */
+            with: string;
+        };
+        /** @description The list, and what it might lack. */
+        MasksAnswer: {
+            /** @description What a published copy must not say. */
+            masks: components["schemas"]["CountedMask"][];
+            /** @description What it perhaps should not say, and does. */
+            suggestions: components["schemas"]["MaskSuggestion"][];
+        };
+        /** @description The list as it shall be. */
+        MasksInput: {
+            /** @description All of its lines, at most 500. */
+            masks: components["schemas"]["Mask"][];
+        };
         /**
          * @description What a person may do with a meeting.
          * @enum {string}
@@ -4218,6 +4337,7 @@ export interface components {
             recording?: components["schemas"]["Id"] | null;
             /** @description `auto`, `off`, `channels` (one microphone a person) or how many speakers there are, `1` to `20`; auto if absent */
             speakers?: string | null;
+            stretch?: components["schemas"]["Stretch"] | null;
         };
         /** @description What an upload has become. */
         Recorded: {
@@ -4699,6 +4819,19 @@ export interface components {
              */
             stream: number;
         };
+        /** @description A stretch of a recording that alone is recognised again. */
+        Stretch: {
+            /**
+             * Format: int64
+             * @description Where it begins, in milliseconds since the recording began.
+             */
+            from_ms: number;
+            /**
+             * Format: int64
+             * @description Where it ends.
+             */
+            until_ms: number;
+        };
         /** @description The minutes that were taken in. */
         TakenIn: {
             /**
@@ -4766,6 +4899,11 @@ export interface components {
              * @default 標準
              */
             name: string;
+            /**
+             * @description Whether a new meeting begins with it; of several the department's own comes before the office's.
+             * @default false
+             */
+            preselected: boolean;
             /**
              * @description The fields that must not be empty before 確認依頼.
              * @default [
@@ -9898,7 +10036,7 @@ export interface operations {
                 clock?: components["schemas"]["Clock"];
                 /** @description The encoding of txt, csv and srt. */
                 encoding?: components["schemas"]["Encoding"];
-                /** @description 公開用: names are replaced by what a published copy calls people. */
+                /** @description 公開用: names are replaced by what a published copy calls people, and the texts of マスキング一覧 are gone. */
                 public_names?: boolean;
                 /** @description 署名欄, one title each, parted by commas. */
                 signatures?: string;
@@ -10022,7 +10160,7 @@ export interface operations {
                 clock?: components["schemas"]["Clock"];
                 /** @description The encoding of txt, csv and srt. */
                 encoding?: components["schemas"]["Encoding"];
-                /** @description 公開用: names are replaced by what a published copy calls people. */
+                /** @description 公開用: names are replaced by what a published copy calls people, and the texts of マスキング一覧 are gone. */
                 public_names?: boolean;
                 /** @description 署名欄, one title each, parted by commas. */
                 signatures?: string;
@@ -10256,6 +10394,262 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exports_masks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which one of `/v1/meetings`. */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MasksAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exports_set_masks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which one of `/v1/meetings`. */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MasksInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MasksAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exports_masks_table: {
+        parameters: {
+            query?: {
+                /** @description `utf8_bom` (as if absent) or `cp932` */
+                charset?: "utf8_bom" | "cp932";
+            };
+            header?: never;
+            path: {
+                /** @description Which one of `/v1/meetings`. */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": number[];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -13795,6 +14189,74 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    seats_ahead: {
+        parameters: {
+            query?: {
+                /** @description Which kind of seat; `standard` if absent */
+                pool?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Forecast"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -3,7 +3,7 @@ import { Upload } from 'tus-js-client'
 import { csrfToken, problemOfText, type Problem, type Schemas } from './client'
 
 /** What becomes of a recording; a meeting that is there, or a new one. */
-export type Wish = { meeting?: string; title?: string; held_on?: string; sensitivity?: string; preset?: string }
+export type Wish = { meeting?: string; title?: string; held_on?: string; sensitivity?: string; template?: string; preset?: string }
 
 export type UploadEvents = {
   progress: (sent: number, total: number) => void

@@ -22,12 +22,14 @@ export type PageRoute = {
 }
 
 const managers: Role[] = ['administrator', 'department_administrator']
+/** Everybody but auditors, who look and never record or edit. */
+const workers: Role[] = [...managers, 'staff']
 
 export const routes: PageRoute[] = [
   { path: '/', file: 'Meetings', title: 'nav.meetings', nav: 'main' },
-  { path: '/new', file: 'NewMeeting', title: 'nav.new' },
+  { path: '/new', file: 'NewMeeting', title: 'nav.new', roles: workers },
   { path: '/meetings/:id', file: 'Meeting', title: 'nav.meeting', wide: true },
-  { path: '/live', file: 'Live', title: 'nav.live', nav: 'main' },
+  { path: '/live', file: 'Live', title: 'nav.live', nav: 'main', roles: workers },
   { path: '/live/:id', file: 'Live', title: 'nav.live' },
   { path: '/captions/:id', file: 'Captions', title: 'nav.captions', bare: true, open: true },
   { path: '/correct/:id', file: 'Correct', title: 'nav.correct' },

@@ -5,6 +5,7 @@ import type { Page } from 'playwright-core'
 import { look } from './looks'
 import { loudness, shifts, speakingRoom, type Room } from './microphone'
 import { openOffice, type Office } from './office'
+import { invite } from './steps'
 
 /** Tells by how much the page is wider than a narrow screen. */
 async function overflow(of: Page): Promise<number> {
@@ -115,6 +116,24 @@ test('a helper corrects a line, and every screen shows it in its place', async (
   await own.getByRole('button', { name: '最新の字幕へ' }).click()
   await own.context().close()
   await helper.context().close()
+})
+
+test('helpers see who else corrects, and which sentence is under whose hands', async () => {
+  const colleague = await office.person('suzuki')
+  const { meeting } = await office.admin.ask<{ meeting: string }>('GET', `/v1/live/${live}`)
+  await invite(office, meeting, [colleague])
+  const [one, other] = [await office.browse(office.admin), await office.browse(colleague)]
+  for (const helper of [one, other]) await helper.goto(`${office.root}/correct/${live}`)
+  await one.getByText('ほかに修正している人: suzuki さん').waitFor()
+  await other.getByText('ほかに修正している人: 管理 花子').waitFor()
+  await other.locator('li .text').first().click()
+  await one.getByText('suzuki さんさんが修正中').waitFor()
+  expect(await look(one, 'correct-together')).toEqual([])
+  await other.locator('li input').press('Escape')
+  await one.getByText('suzuki さんさんが修正中').waitFor({ state: 'detached' })
+  await other.context().close()
+  await one.getByText('ほかに修正している人').waitFor({ state: 'detached' })
+  await one.context().close()
 })
 
 test('a pause is a pause at the server, too', async () => {

@@ -7,7 +7,7 @@
 // GIJIROKU_BIN names another program, GIJIROKU_MODELS another folder of weights. With GIJIROKU_DIST=1 the pages come from
 // web/dist by a preview server instead of from the program, so that pages can be tried without building the program.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { createWriteStream, mkdtempSync, rmSync } from 'node:fs'
+import { createWriteStream, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -16,7 +16,7 @@ import { chromium, type Browser, type BrowserContext, type BrowserContextOptions
 import { preview, type PreviewServer } from 'vite'
 
 export const repository = resolve(import.meta.dirname, '../../..')
-const program = process.env['GIJIROKU_BIN'] ?? join(repository, 'target/release/gijiroku')
+export const program = process.env['GIJIROKU_BIN'] ?? join(repository, 'target/release/gijiroku')
 const models = process.env['GIJIROKU_MODELS'] ?? join(repository, 'models/weights')
 export const PASSWORD = 'ひみつのことば12345'
 export const shots = join(repository, 'web/test/browser/shots')
@@ -92,18 +92,40 @@ async function serve(folder: string, port: number, extra: string[]): Promise<Ser
     createInterface({ input: child.stdout }).on('line', (line) => {
       const secret = /#(\S+)/.exec(line)?.[1]
       if (secret) served.secret = secret
-      if (line.includes('http://')) setTimeout(done, served.secret ? 0 : 200)
+      if (/https?:\/\//.test(line)) setTimeout(done, served.secret ? 0 : 200)
     })
   })
   return served
 }
 
-/** Opens an office. `fresh` leaves it without anybody, as after the installation; `flags` are the browser's. */
-export async function openOffice(options: { fresh?: boolean; arguments?: string[]; flags?: string[] } = {}): Promise<Office> {
+/** How an office is opened. */
+export type OfficeOptions = {
+  /** Nobody is in it yet, as after the installation. */
+  fresh?: boolean
+  arguments?: string[]
+  /** The browser's. */
+  flags?: string[]
+  /** The settings, as TOML. */
+  config?: string
+  /** The server has a certificate of its own, which no browser knows. People of this file then cannot ask it. */
+  certificate?: boolean
+}
+
+const tls = join(repository, 'tests/fixtures/tls')
+
+/** Opens an office. */
+export async function openOffice(options: OfficeOptions = {}): Promise<Office> {
   const folder = mkdtempSync(join(tmpdir(), 'gijiroku-office-'))
   const port = await freePort()
-  const server = `http://127.0.0.1:${port}`
-  let served = await serve(folder, port, options.arguments ?? [])
+  const server = `${options.certificate ? 'https' : 'http'}://127.0.0.1:${port}`
+  const settings = [
+    ...(options.config ? [options.config] : []),
+    ...(options.certificate ? ['[server]', `tls_certificate = "${tls}/server.pem"`, `tls_key = "${tls}/server.key"`] : []),
+  ]
+  const config = join(folder, 'settings.toml')
+  if (settings.length > 0) writeFileSync(config, settings.join('\n') + '\n')
+  const extra = [...(options.arguments ?? []), ...(settings.length > 0 ? ['--config', config] : [])]
+  let served = await serve(folder, port, extra)
   const admin = new Person(server, 'admin')
   if (!options.fresh) {
     const made = await admin.ask<{ csrf: string }>('POST', '/v1/setup',
@@ -146,7 +168,7 @@ export async function openOffice(options: { fresh?: boolean; arguments?: string[
       await ended
     },
     async restart() {
-      served = await serve(folder, port, options.arguments ?? [])
+      served = await serve(folder, port, extra)
     },
     async close() {
       await browser.close()

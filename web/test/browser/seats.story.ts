@@ -37,6 +37,18 @@ test('without a seat the page says how one comes', async () => {
   expect(await look(page, 'seats-none')).toEqual([])
 })
 
+test('a sentence says when it is going to be full, once the days before tell it', async () => {
+  expect(await page.locator('.forecast').count(), 'an office without a past has no forecast').toBe(0)
+  // Weeks of history are not made in a minute: the answer of the server is.
+  const hours = Array.from({ length: 24 }, (_, hour) => ({ hour, peak: 5, crowded: hour === 23 }))
+  await page.route('**/v1/seats/forecast*', (route) => route.fulfill({ json: { days: 8, hours } }))
+  await page.reload()
+  await page.getByText('今日は23時に混みます。').waitFor()
+  expect(await look(page, 'seats-forecast')).toEqual([])
+  await page.unroute('**/v1/seats/forecast*')
+  await page.reload()
+})
+
 test('full: the place in the line, and what can be done now', async () => {
   for (const person of people.slice(0, 5)) leases.push(await ask(person, 'Windows Edge'))
   await ask(people[5] as Person, 'Windows Edge')

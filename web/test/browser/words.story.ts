@@ -73,6 +73,7 @@ test('a template has attendees, required fields and a deadline', async () => {
   await page.getByLabel(/^テンプレート名/).fill('定例会')
   await page.getByLabel(/^会議名/).fill('定例会 {年}年{月}月')
   await page.getByLabel('確定までの日数').fill('45')
+  await page.getByLabel('新しい会議では、このテンプレートを初めから選んでおく').check()
   expect(await look(page, 'admin-templates-basic')).toEqual([])
   await page.getByRole('tab', { name: '出席者' }).click()
   await page.getByRole('button', { name: '出席者を追加' }).click()

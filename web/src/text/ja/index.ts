@@ -4,6 +4,7 @@ import audit from './audit.json'
 import basic from './basic.json'
 import captions from './captions.json'
 import clash from './clash.json'
+import consistency from './consistency.json'
 import correct from './correct.json'
 import departments from './departments.json'
 import errors from './errors.json'
@@ -19,6 +20,7 @@ import keys from './keys.json'
 import licence from './licence.json'
 import live from './live.json'
 import marks from './marks.json'
+import masks from './masks.json'
 import meeting from './meeting.json'
 import meetings from './meetings.json'
 import nav from './nav.json'
@@ -43,7 +45,7 @@ import word from './word.json'
 import words from './words.json'
 import workflow from './workflow.json'
 
-export const ja = { app, audit, basic, captions, clash, correct, departments, errors, export: exporting, find, header, health, help, hidden, history, items, keys, licence, live, marks, meeting, meetings, nav, offers, overview, player, policy, profile, progress, proposals, retention, saving, seatmap, seats, session, speakers, state, templates, upload, users, word, words, workflow }
+export const ja = { app, audit, basic, captions, clash, consistency, correct, departments, errors, export: exporting, find, header, health, help, hidden, history, items, keys, licence, live, marks, masks, meeting, meetings, nav, offers, overview, player, policy, profile, progress, proposals, retention, saving, seatmap, seats, session, speakers, state, templates, upload, users, word, words, workflow }
 
 /** The texts of one language; Japanese says which there are. */
 export type Texts = { [S in keyof typeof ja]: { [K in keyof (typeof ja)[S]]: string } }
