@@ -22,9 +22,12 @@ use crate::seats::forecast::{DayPast, HourAhead, days_before, forecast};
 use crate::seats::report::minutes;
 use crate::store::sessions::Scope;
 
-/// The days before, of each kind of seat, as they were folded on a day.
+/// On which day the days before were folded, and what they were like.
+type Past = (JstDay, Arc<[DayPast]>);
+
+/// The days before, of each kind of seat.
 #[derive(Clone, Default)]
-pub struct Folded(Arc<Mutex<HashMap<PoolId, (JstDay, Arc<[DayPast]>)>>>);
+pub struct Folded(Arc<Mutex<HashMap<PoolId, Past>>>);
 
 /// What today is expected to be like.
 #[derive(Debug, Serialize, ToSchema)]

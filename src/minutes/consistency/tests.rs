@@ -116,7 +116,7 @@ fn what_nobody_is_responsible_for_and_what_was_decided_without_a_line_is_found()
         (HeaderField::EndsAt, "9:30"),
     ];
     minutes.header.extend(header.map(|(field, value)| (field, value.to_owned())));
-    let found: Vec<(FindingKind, String, Option<(u64, u32)>)> = check(&minutes, &[])
+    let found: Vec<_> = check(&minutes, &[])
         .into_iter()
         .map(|one| (one.kind, one.message, one.places.first().map(|place| (place.block.0, place.at))))
         .collect();
