@@ -1,6 +1,9 @@
 //! A second encoder, for telling speakers apart within a recording: finer than GE2E, and of any length of sound.
 //!
-//! Its voices stay within a recording: names are looked up by [`Embedding`](super::Embedding) alone.
+//! - **In**: 16 kHz mono samples, and the bytes of the network's weights.
+//! - **Out**: a [`Timbre`] for any frames of a sound.
+//! - **Never**: opens a file, prints a voice, or leaves a recording: names are looked up by
+//!   [`Embedding`](super::Embedding) alone.
 //!
 //! ```text
 //! frames of 80 ─minus their mean─► convolutions ─► 52 dense layers under masks ─► mean, spread ─► direction of 192
