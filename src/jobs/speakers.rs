@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use crate::audio::Block;
 use crate::audio::vad::Silero;
+#[cfg(feature = "diarize-pack")]
+use crate::speech::diarize::pack::{self, Pack};
 use crate::speech::diarize::{
     Channels, Diarization, Listener, Networks, Scene, Settings, Speakers, Turn, Wanted, attribute, diarize,
     together, voices_of,
 };
-#[cfg(feature = "diarize-pack")]
-use crate::speech::diarize::pack::{self, Pack};
 use crate::speech::segmentation::Segmenter;
 use crate::speech::transcript::{AudioNote, Transcript};
 use crate::speech::voice::Voice;

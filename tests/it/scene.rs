@@ -71,7 +71,10 @@ fn frames_of_logarithms_are_those_of_kaldi() {
         assert_eq!(frames.len(), golden.frames * BANDS, "{name}");
         for (frame, row) in golden.fbank {
             for (band, (found, wanted)) in frames[frame * BANDS..].iter().zip(row).enumerate() {
-                assert!((found - wanted).abs() <= 2e-3, "{name}, frame {frame}, band {band}: {found} {wanted}");
+                assert!(
+                    (found - wanted).abs() <= 2e-3,
+                    "{name}, frame {frame}, band {band}: {found} {wanted}"
+                );
             }
         }
     }
@@ -86,7 +89,8 @@ fn timbres_are_those_of_the_reference_network_on_every_processor() {
             let frames = network.frames(&clip(&name));
             for Heard { start, end, voice } in golden.voices {
                 let found = network.timbre(&frames[start * BANDS..end * BANDS], &mut work);
-                let cosine = found.expect("somebody speaks").cosine(&Timbre::new(&voice).expect("a direction"));
+                let cosine =
+                    found.expect("somebody speaks").cosine(&Timbre::new(&voice).expect("a direction"));
                 assert!(cosine >= 0.9999, "{name}, {start} to {end} at {}: {cosine}", level.name());
             }
         }
@@ -124,7 +128,8 @@ fn meeting() -> Vec<f32> {
 
 fn rate(turns: &[Turn]) -> f64 {
     let turn = |turn: &Turn| NamedTurn { span: turn.span, speaker: turn.speaker.0.to_string() };
-    let found = compare(&truth(), &turns.iter().map(turn).collect::<Vec<_>>()).expect("there are few speakers");
+    let found =
+        compare(&truth(), &turns.iter().map(turn).collect::<Vec<_>>()).expect("there are few speakers");
     found.rate().expect("people speak")
 }
 

@@ -4,11 +4,11 @@ use super::alike::Alike;
 use super::bayes::{Belief, Keep, believe};
 use super::cluster::{Linkage, groups};
 use super::listen::Voices;
-use super::space::Points;
-use super::turns::turns;
+use super::near::near;
 use super::overlap;
 use super::scene::Seen;
-use super::together::near;
+use super::space::Points;
+use super::turns::turns;
 use super::{Diarization, SPEAKERS_MAX, Settings, Speaker, SpeakerId, Speakers, Turn, Voiced};
 use crate::speech::voice::Embedding;
 use crate::speech::voice::campplus::Timbre;
@@ -56,7 +56,9 @@ pub fn diarize(voices: &Voices, settings: &Settings) -> Diarization {
         return Diarization::default();
     }
     let believed = match Points::of(windows) {
-        Some(points) if windows.len() >= WINDOWS_MIN => decided(windows, &points, settings.speakers, SAME_VOICE),
+        Some(points) if windows.len() >= WINDOWS_MIN => {
+            decided(windows, &points, settings.speakers, SAME_VOICE)
+        }
         Some(_) | None => vec![vec![1.0]; windows.len()],
     };
     let turns = turns(&voices.spans, windows, &believed);
@@ -69,8 +71,12 @@ pub fn diarize(voices: &Voices, settings: &Settings) -> Diarization {
 /// Range: up to [`SPEAKERS_MAX`] speakers. A space of its own is learned from a recording in which much is heard; in a
 /// short one voices are grouped as the network hears them.
 pub fn together(seen: &Seen, settings: &Settings) -> Vec<Turn> {
-    let coarse: Vec<Voiced<Timbre>> =
-        seen.windows.iter().filter(|window| window.span.start().ms().is_multiple_of(COARSE_MS)).cloned().collect();
+    let coarse: Vec<Voiced<Timbre>> = seen
+        .windows
+        .iter()
+        .filter(|window| window.span.start().ms().is_multiple_of(COARSE_MS))
+        .cloned()
+        .collect();
     if coarse.len() >= LEARNED_WINDOWS_MIN
         && let Some(points) = Points::of(&coarse)
     {
@@ -108,7 +114,12 @@ fn counted<V: Alike>(windows: &[Voiced<V>], points: &Points, count: usize) -> Ve
 }
 
 /// Makes one of speakers whose voices are more alike than `same`, the most alike first, until `least` are left.
-fn merged<V: Alike>(windows: &[Voiced<V>], believed: Vec<Vec<f64>>, same: f32, least: usize) -> Vec<Vec<f64>> {
+fn merged<V: Alike>(
+    windows: &[Voiced<V>],
+    believed: Vec<Vec<f64>>,
+    same: f32,
+    least: usize,
+) -> Vec<Vec<f64>> {
     let mut believed = with_windows(believed);
     loop {
         let likeliest: Vec<usize> = believed.iter().map(|row| likeliest(row)).collect();

@@ -6,8 +6,8 @@
 //!   transcript is as good as before.
 //!
 //! ```text
-//! sound ─scene─► who of three speaks, each 10 s; windows with their timbres ─cluster─► speakers ─overlap─► turns ─attribute─► segments
-sound + spans ─listen─► windows with their voices ─cluster─► speakers ─resegment─► turns (names; turns without a scene's weights)
+//! sound ─scene─► who of three speaks, timbres ─near, bayes─► speakers ─overlap─► turns ─attribute─► segments
+//! sound + spans ─listen─► voices, for names ┄ without a scene's weights: ─cluster, bayes─► speakers ─► turns
 //!                                  channel by channel ─channels─────────────────────► turns
 //!                                     finals, one by one ─online─► provisional speakers
 //! ```
@@ -20,6 +20,7 @@ mod cluster;
 mod decide;
 mod listen;
 mod matrix;
+mod near;
 mod online;
 mod overlap;
 #[cfg(feature = "diarize-pack")]
@@ -30,7 +31,6 @@ mod space;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod together;
 mod turns;
 mod wanted;
 

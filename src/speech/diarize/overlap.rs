@@ -67,9 +67,11 @@ fn middle_ms(frame: usize) -> f64 {
 }
 
 /// Returns for each frame of speech how much each speaker sounds like it: the mean of the windows around it.
-fn sounds(speech: &[usize], windows: &[Voiced<Timbre>], believed: &[Vec<f64>], speakers: usize) -> Vec<Vec<f32>> {
+///
+/// Shape: rows of `speakers`.
+fn sounds(speech: &[usize], windows: &[Voiced<Timbre>], believed: &[Vec<f64>], speakers: usize) -> Vec<f32> {
     let middle = |window: &Voiced<Timbre>| (window.span.start().ms() + window.span.end().ms()) as f64 / 2.0;
-    let (mut from, mut rows) = (0, Vec::with_capacity(speech.len()));
+    let (mut from, mut rows) = (0, Vec::with_capacity(speech.len() * speakers));
     for frame in speech {
         let at = middle_ms(*frame);
         while windows.get(from).is_some_and(|window| middle(window) < at - REACH_MS) {
@@ -93,7 +95,7 @@ fn sounds(speech: &[usize], windows: &[Voiced<Timbre>], believed: &[Vec<f64>], s
             row = around.min_by(by).map_or_else(|| vec![1.0; speakers], |index| believed[index].clone());
             sum = row.iter().sum();
         }
-        rows.push(row.iter().map(|value| (value / sum.max(1e-300)) as f32).collect());
+        rows.extend(row.iter().map(|value| (value / sum.max(1e-300)) as f32));
     }
     rows
 }
@@ -146,12 +148,12 @@ fn shared(speaks: [f32; SPEAKERS]) -> [f32; SPEAKERS] {
 /// Returns the speaker of each frame of speech: the best path, on which changes cost.
 ///
 /// Source: Viterbi.
-fn path(speech: &[usize], sounds: &[Vec<f32>], changes: &[f32], speakers: usize) -> Vec<usize> {
+fn path(speech: &[usize], sounds: &[f32], changes: &[f32], speakers: usize) -> Vec<usize> {
     let floor = (1.0 - SURE) / speakers as f64;
     let odds = |row: &[f32]| -> Vec<f64> {
         row.iter().map(|value| INSISTENCE * (SURE * f64::from(*value) + floor).ln()).collect()
     };
-    let mut best = odds(&sounds[0]);
+    let mut best = odds(&sounds[..speakers]);
     // Speakers are at most twenty.
     let mut came: Vec<u8> = Vec::with_capacity(speech.len() * speakers);
     for index in 1..speech.len() {
@@ -161,7 +163,7 @@ fn path(speech: &[usize], sounds: &[Vec<f32>], changes: &[f32], speakers: usize)
         let leader = likeliest(&best);
         let change = best[leader] - cost;
         came.extend((0..speakers).map(|own| if best[own] >= change { own as u8 } else { leader as u8 }));
-        let here = odds(&sounds[index]);
+        let here = odds(&sounds[index * speakers..(index + 1) * speakers]);
         best.iter_mut().zip(here).for_each(|(best, here)| *best = best.max(change) + here);
     }
     let mut path = vec![likeliest(&best)];
@@ -181,7 +183,7 @@ fn second(
     seen: &Seen,
     first: &[Option<usize>],
     speech: &[usize],
-    sounds: &[Vec<f32>],
+    sounds: &[f32],
     speakers: usize,
 ) -> Vec<Option<usize>> {
     let mut second = vec![None; first.len()];
@@ -208,7 +210,7 @@ fn second(
         let score = |speaker: usize| {
             scores[at * speakers + speaker]
                 + NEAR * (-f32::from(close[frame * speakers + speaker]) / NEAR_FRAMES).exp()
-                + SOUND * sounds[at][speaker]
+                + SOUND * sounds[at * speakers + speaker]
         };
         let others = (0..speakers).filter(|speaker| Some(*speaker) != first[*frame]);
         second[*frame] = others.max_by(|a, b| score(*a).total_cmp(&score(*b)));
@@ -256,7 +258,8 @@ fn close(first: &[Option<usize>], speakers: usize) -> Vec<u16> {
 /// Returns when a speaker speaks, first or second.
 fn spans(first: &[Option<usize>], second: &[Option<usize>], speaker: usize) -> Vec<(MediaSpan, usize)> {
     let mut spans: Vec<(MediaSpan, usize)> = Vec::new();
-    let own = (0..first.len()).filter(|frame| first[*frame] == Some(speaker) || second[*frame] == Some(speaker));
+    let own =
+        (0..first.len()).filter(|frame| first[*frame] == Some(speaker) || second[*frame] == Some(speaker));
     for frame in own {
         let (start, end) = (frame_start(frame), frame_start(frame + 1));
         match spans.last_mut() {

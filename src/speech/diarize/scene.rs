@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::Voiced;
 use crate::audio::{MediaSpan, MediaTime};
-use crate::speech::segmentation::{Activity, CLASSES, FRAME_STEP_SAMPLES, FRAMES, Segmenter, WINDOW_SAMPLES, frame_centre};
+use crate::speech::segmentation::{
+    Activity, CLASSES, FRAME_STEP_SAMPLES, FRAMES, Segmenter, WINDOW_SAMPLES, frame_centre,
+};
 use crate::speech::voice::campplus::{BANDS, Campplus, FRAME_SAMPLES, HOP_SAMPLES, Timbre, Work};
 
 /// Samples from one window of the segmentation to the next: every moment is heard twice.
@@ -129,7 +131,8 @@ impl Scene {
         let covered = if self.seen.tracks.is_empty() { 0 } else { WINDOW_SAMPLES - STEP_SAMPLES };
         let count = left.saturating_sub(covered).div_ceil(STEP_SAMPLES);
         // A window reaches further than to the next one: the last may be one too many, and then says little.
-        let count = if count > 1 && left <= (count - 2) * STEP_SAMPLES + WINDOW_SAMPLES { count - 1 } else { count };
+        let count =
+            if count > 1 && left <= (count - 2) * STEP_SAMPLES + WINDOW_SAMPLES { count - 1 } else { count };
         self.look(count);
         self.decide(usize::MAX);
         self.hear(true);
@@ -215,7 +218,8 @@ impl Scene {
             }
             let end = known.len().min(at + TIMBRE_FRAMES);
             self.voice(from + at, &known[at..end], &frames[at * BANDS..end * BANDS]);
-            self.next_timbre += if self.seen.windows.len() < DENSE_WINDOWS { 1 } else { 2 - self.next_timbre % 2 };
+            self.next_timbre +=
+                if self.seen.windows.len() < DENSE_WINDOWS { 1 } else { 2 - self.next_timbre % 2 };
         }
     }
 

@@ -26,6 +26,7 @@ pub(super) fn timbre(speaker: usize, seed: u64, spread: f32) -> Timbre {
     let own = |index: usize| if index % 8 == speaker % 8 { 1.0 } else { 0.0 };
     // All values of a heard voice are above zero: their middle is taken away.
     let chance = heard.values().iter().map(|value| spread * (16.0 * value - 0.8));
-    let values: Vec<f32> = chance.take(weights::DIMENSIONS).enumerate().map(|(at, value)| own(at) + value).collect();
+    let values: Vec<f32> =
+        chance.take(weights::DIMENSIONS).enumerate().map(|(at, value)| own(at) + value).collect();
     Timbre::new(&values).expect("some value is not zero")
 }

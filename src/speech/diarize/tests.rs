@@ -103,7 +103,8 @@ fn two_who_speak_at_once_are_both_there_and_marked() {
         let both: Vec<&Turn> = turns.iter().filter(|turn| turn.overlap).collect();
         assert_eq!(turns.iter().map(|turn| turn.speaker.0).max(), Some(2), "{turns:?}");
         for end_ms in [5_000, 10_000, 15_000] {
-            let near = |turn: &&&Turn| turn.span.overlap_ms(MediaSpan::from_ms(end_ms - 450, end_ms - 50)) >= 300;
+            let near =
+                |turn: &&&Turn| turn.span.overlap_ms(MediaSpan::from_ms(end_ms - 450, end_ms - 50)) >= 300;
             let mut who: Vec<u16> = both.iter().filter(near).map(|turn| turn.speaker.0).collect();
             who.sort_unstable();
             assert_eq!(who, [1, 2], "before {end_ms} ms: {turns:?}");

@@ -144,7 +144,8 @@ impl Norm {
         };
         let factors: Vec<f64> = gain.iter().zip(variance).map(factor).collect();
         let shifts = bias.iter().zip(mean).zip(&factors);
-        let shift = shifts.map(|((bias, mean), factor)| (f64::from(*bias) - f64::from(*mean) * factor) as f32);
+        let shift =
+            shifts.map(|((bias, mean), factor)| (f64::from(*bias) - f64::from(*mean) * factor) as f32);
         Self { shift: shift.collect(), scale: factors.iter().map(|factor| *factor as f32).collect() }
     }
 
