@@ -207,7 +207,15 @@ impl Scene {
         if first >= self.end() {
             return;
         }
-        let frames = self.networks.timbre.frames(&self.samples[first - self.first..]);
+        // Behind what is decided nothing is heard yet.
+        let decided = self.seen.held.len() * FRAME_STEP_SAMPLES + FRAME_SAMPLES;
+        let until = if is_end {
+            self.samples.len()
+        } else {
+            self.samples.len().min(decided.saturating_sub(self.first))
+        };
+        let sound = self.samples.get(first - self.first..until).unwrap_or_default();
+        let frames = self.networks.timbre.frames(sound);
         let count = frames.len() / BANDS;
         let known = (0..count).map(|frame| self.held_at(from + frame));
         let known: Vec<Held> = known.map_while(|held| held.or(is_end.then(Held::default))).collect();
