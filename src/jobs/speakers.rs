@@ -62,7 +62,7 @@ fn voice(store: &ModelStore) -> Option<Arc<Voice>> {
 }
 
 fn scene(store: &ModelStore) -> Option<Networks> {
-    let tell = |error: &dyn std::error::Error| {
+    let tell = |error: &(dyn std::error::Error + 'static)| {
         tracing::warn!(error, "speakers are told apart by the speaker encoder alone");
     };
     let segmenter = store.read_segmentation(SCENE_MODELS.0).inspect_err(|error| tell(error)).ok()?;
