@@ -75,7 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => print!("{}", to_rttm(&turns, &args.input.file_stem().unwrap_or_default().to_string_lossy())),
         Some(path) => {
             let truth = turns_of(Some(path))?;
-            println!("{}", line(&compare(&truth, &turns)?, found.speakers.len(), people_in(&truth)));
+            println!("{}", line(&compare(&truth, &turns)?, people_in(&turns), people_in(&truth)));
         }
     }
     if args.timings {

@@ -7,20 +7,23 @@ use std::sync::Arc;
 
 use crate::audio::Block;
 use crate::audio::vad::Silero;
-use crate::speech::diarize::{
-    Channels, Diarization, Listener, Settings, Speakers, Turn, Wanted, attribute, diarize,
-};
 #[cfg(feature = "diarize-pack")]
+use crate::speech::diarize::pack::{self, Pack};
 use crate::speech::diarize::{
-    pack::{self, Pack},
-    voices_of,
+    Channels, Diarization, Listener, Networks, Scene, Settings, Speakers, Turn, Wanted, attribute, diarize,
+    together, voices_of,
 };
+use crate::speech::segmentation::Segmenter;
 use crate::speech::transcript::{AudioNote, Transcript};
 use crate::speech::voice::Voice;
+use crate::speech::voice::campplus::Campplus;
 use crate::store::models::ModelStore;
 
 /// Name of the speaker encoder's weights in the manifest.
 pub const SPEAKER_MODEL: &str = "ge2e";
+
+/// Names of the weights with which two who speak at once are heard; without them the speaker encoder does it alone.
+const SCENE_MODELS: (&str, &str) = ("segmentation-3", "campplus");
 
 /// Said when speakers could not be told apart although that was wanted.
 const NOTE: &str = "話者を区別できませんでした。文字はすべて残っています。";
@@ -29,6 +32,7 @@ const NOTE: &str = "話者を区別できませんでした。文字はすべて
 #[derive(Debug, Clone, Default)]
 pub struct Encoders {
     voice: Option<Arc<Voice>>,
+    scene: Option<Networks>,
     #[cfg(feature = "diarize-pack")]
     pack: Option<std::path::PathBuf>,
 }
@@ -38,6 +42,7 @@ impl Encoders {
     pub fn of(store: &ModelStore) -> Self {
         Self {
             voice: voice(store),
+            scene: scene(store),
             #[cfg(feature = "diarize-pack")]
             pack: store.speaker_pack(),
         }
@@ -56,6 +61,17 @@ fn voice(store: &ModelStore) -> Option<Arc<Voice>> {
     loaded.ok().map(Arc::new)
 }
 
+fn scene(store: &ModelStore) -> Option<Networks> {
+    let tell = |error: &(dyn std::error::Error + 'static)| {
+        tracing::warn!(error, "speakers are told apart by the speaker encoder alone");
+    };
+    let segmenter = store.read_segmentation(SCENE_MODELS.0).inspect_err(|error| tell(error)).ok()?;
+    let timbre = store.read_speaker(SCENE_MODELS.1).inspect_err(|error| tell(error)).ok()?;
+    let segmenter = Segmenter::open(&segmenter).inspect_err(|error| tell(error)).ok()?;
+    let timbre = Campplus::load(&timbre).inspect_err(|error| tell(error)).ok()?;
+    Some(Networks { segmenter: Arc::new(segmenter), timbre: Arc::new(timbre) })
+}
+
 /// Listens for voices.
 pub struct Ear {
     kind: Kind,
@@ -69,6 +85,13 @@ enum Kind {
     Failed,
     /// By the voices of one microphone.
     Voices(Box<Listener>),
+    /// By what is seen of the whole scene, also of two at once; the listener knows the voices that names are looked up by.
+    Scene {
+        /// Who speaks when.
+        scene: Box<Scene>,
+        /// The voices.
+        listener: Option<Box<Listener>>,
+    },
     /// By the microphone: one a person.
     Channels(Box<Channels>),
     /// By the pack; the listener knows the voices, and tells speakers of a recording too long for the pack.
@@ -87,7 +110,11 @@ impl Ear {
     /// Listens as is wished; without the encoder's weights a note will say that it could not.
     pub fn of(wanted: Wanted, encoders: &Encoders, detector: &Arc<Silero>) -> Self {
         let listener = encoders.voice.clone().map(|voice| Box::new(Listener::new(voice)));
-        let voices = || listener.map_or(Kind::Failed, Kind::Voices);
+        let voices = || match (encoders.scene.clone(), listener) {
+            (Some(networks), listener) => Kind::Scene { scene: Box::new(Scene::new(networks)), listener },
+            (None, Some(listener)) => Kind::Voices(listener),
+            (None, None) => Kind::Failed,
+        };
         let (kind, speakers) = match wanted {
             Wanted::Off => (Kind::Off, Speakers::Auto),
             Wanted::Auto => (voices(), Speakers::Auto),
@@ -116,7 +143,7 @@ impl Ear {
             tracing::error!(error, "the speaker pack cannot be used; the built-in way takes its place");
         });
         match (self.kind, loaded) {
-            (Kind::Voices(listener), Ok(pack)) => {
+            (Kind::Voices(listener) | Kind::Scene { listener: Some(listener), .. }, Ok(pack)) => {
                 let kind = Kind::Pack { pack: Box::new(pack), listener, samples: Vec::new() };
                 Self { kind, ..self }
             }
@@ -138,6 +165,12 @@ impl Ear {
         self.guarded(|kind| match kind {
             Kind::Off | Kind::Failed | Kind::Channels(_) => {}
             Kind::Voices(listener) => listener.push(samples, probabilities),
+            Kind::Scene { scene, listener } => {
+                scene.push(samples);
+                if let Some(listener) = listener {
+                    listener.push(samples, probabilities);
+                }
+            }
             #[cfg(feature = "diarize-pack")]
             Kind::Pack { listener, samples: kept, .. } => {
                 listener.push(samples, probabilities);
@@ -154,6 +187,11 @@ impl Ear {
             Kind::Off => Some(Diarization::default()),
             Kind::Failed => None,
             Kind::Voices(listener) => Some(diarize(&listener.finish(probabilities), &settings)),
+            Kind::Scene { scene, listener } => {
+                let turns = together(&scene.finish(), &settings);
+                let voices = listener.map(|listener| listener.finish(probabilities)).unwrap_or_default();
+                Some(voices_of(&voices, turns))
+            }
             Kind::Channels(channels) => {
                 Some(Diarization { turns: channels.finish(), ..Diarization::default() })
             }

@@ -27,6 +27,7 @@ mod postgres;
 mod recordings;
 mod roles;
 mod rooms;
+mod scene;
 mod seating;
 mod seats;
 mod seats_kill;

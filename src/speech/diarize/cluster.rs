@@ -1,6 +1,6 @@
 //! Voices that are alike become one group: agglomeration.
 
-use crate::speech::voice::Embedding;
+use super::alike::Alike;
 
 /// When two groups are near each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,10 +14,33 @@ pub(super) enum Linkage {
 /// Joins voices until `count` groups are left and returns the number of each voice's group, from 0 on.
 ///
 /// Range: memory and time grow with the square of the number of voices; the caller bounds it.
-pub(super) fn groups(voices: &[&Embedding], linkage: Linkage, count: usize) -> Vec<usize> {
-    let merges = merges(voices, linkage);
-    let obeyed = voices.len().saturating_sub(count.max(1)).min(merges.len());
-    numbered(voices.len(), &merges[..obeyed])
+pub(super) fn groups<V: Alike>(voices: &[&V], linkage: Linkage, count: usize) -> Vec<usize> {
+    Tree::of(voices, linkage).groups(count)
+}
+
+/// All ways of grouping some voices, from everybody alone to all together.
+pub(super) struct Tree {
+    voices: usize,
+    merges: Vec<Merge>,
+}
+
+impl Tree {
+    /// Joins voices until one group is left.
+    pub fn of<V: Alike>(voices: &[&V], linkage: Linkage) -> Self {
+        Self { voices: voices.len(), merges: merges(voices, linkage) }
+    }
+
+    /// Returns the number of each voice's group, from 0 on, when `count` groups are left.
+    pub fn groups(&self, count: usize) -> Vec<usize> {
+        let obeyed = self.voices.saturating_sub(count.max(1)).min(self.merges.len());
+        numbered(self.voices, &self.merges[..obeyed])
+    }
+
+    /// Returns the number of each voice's group, from 0 on, when no groups are left that are this near each other.
+    pub fn apart(&self, distance: f32) -> Vec<usize> {
+        let obeyed = self.merges.partition_point(|merge| merge.distance <= distance);
+        numbered(self.voices, &self.merges[..obeyed])
+    }
 }
 
 /// Two groups that become one.
@@ -33,7 +56,7 @@ struct Merge {
 ///
 /// Source: nearest-neighbour chains (Benzécri 1982): they give the same tree as always joining the nearest pair, since
 /// a group that two others have become is never nearer to a third than both were.
-fn merges(voices: &[&Embedding], linkage: Linkage) -> Vec<Merge> {
+fn merges<V: Alike>(voices: &[&V], linkage: Linkage) -> Vec<Merge> {
     let mut pairs = Pairs::of(voices, linkage);
     let mut alive: Vec<usize> = (0..voices.len()).collect();
     let (mut chain, mut merges) = (Vec::new(), Vec::with_capacity(voices.len()));
@@ -91,7 +114,7 @@ struct Pairs {
 }
 
 impl Pairs {
-    fn of(voices: &[&Embedding], linkage: Linkage) -> Self {
+    fn of<V: Alike>(voices: &[&V], linkage: Linkage) -> Self {
         let count = voices.len();
         let mut distances = vec![0.0; count * count];
         for (row, voice) in voices.iter().enumerate() {
@@ -148,6 +171,7 @@ impl Pairs {
 mod tests {
     use super::super::testing::voice;
     use super::*;
+    use crate::speech::voice::Embedding;
 
     #[test]
     fn two_bundles_of_voices_become_two_groups_by_either_measure() {
@@ -164,7 +188,7 @@ mod tests {
         let one = voice(0, 1, 0.0);
         assert_eq!(groups(&[&one], Linkage::Ward, 5), [0]);
         assert_eq!(groups(&[&one, &one, &one], Linkage::Average, 0), [0, 0, 0]);
-        assert_eq!(groups(&[], Linkage::Average, 3), Vec::<usize>::new());
+        assert_eq!(groups::<Embedding>(&[], Linkage::Average, 3), Vec::<usize>::new());
     }
 
     #[test]

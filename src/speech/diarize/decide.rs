@@ -1,12 +1,17 @@
 //! From the voices that were heard to who spoke when.
 
+use super::alike::Alike;
 use super::bayes::{Belief, Keep, believe};
 use super::cluster::{Linkage, groups};
 use super::listen::Voices;
+use super::near::near;
+use super::overlap;
+use super::scene::Seen;
 use super::space::Points;
 use super::turns::turns;
 use super::{Diarization, SPEAKERS_MAX, Settings, Speaker, SpeakerId, Speakers, Turn, Voiced};
 use crate::speech::voice::Embedding;
+use crate::speech::voice::campplus::Timbre;
 
 /// Most windows that are grouped with each other for a first guess; of more, evenly spread ones are, and the others
 /// follow the nearest group. 64 MB of distances.
@@ -26,6 +31,22 @@ const SPARE_SPEAKERS: usize = 2;
 /// Source: own bench: halves of one voice lie from 0.94 on, voices of two people mostly below 0.94.
 const SAME_VOICE: f32 = 0.95;
 
+/// How much sound counts for a speaker's voice in which somebody else speaks, too.
+const OVERLAP_WEIGHT: f32 = 0.1;
+
+/// The same for the timbres of a scene.
+///
+/// Source: own bench: halves of one voice lie from 0.94 on where minutes of it are heard.
+const SAME_TIMBRE: f32 = 0.9;
+
+/// Distance of the windows of which a space is learned, milliseconds.
+const COARSE_MS: u64 = 800;
+
+/// Fewer windows than this, two minutes of speech, are too little to learn a space from.
+///
+/// Source: own bench: with less the learned space is worse than the network's own.
+const LEARNED_WINDOWS_MIN: usize = 150;
+
 /// Tells who spoke when.
 ///
 /// Range: up to [`SPEAKERS_MAX`] speakers; without windows nobody. Time grows with the number of windows.
@@ -35,7 +56,9 @@ pub fn diarize(voices: &Voices, settings: &Settings) -> Diarization {
         return Diarization::default();
     }
     let believed = match Points::of(windows) {
-        Some(points) if windows.len() >= WINDOWS_MIN => decided(windows, &points, settings.speakers),
+        Some(points) if windows.len() >= WINDOWS_MIN => {
+            decided(windows, &points, settings.speakers, SAME_VOICE)
+        }
         Some(_) | None => vec![vec![1.0]; windows.len()],
     };
     let turns = turns(&voices.spans, windows, &believed);
@@ -43,12 +66,33 @@ pub fn diarize(voices: &Voices, settings: &Settings) -> Diarization {
     Diarization { turns, speakers }
 }
 
-fn decided(windows: &[Voiced], points: &Points, speakers: Speakers) -> Vec<Vec<f64>> {
+/// Tells who speaks when, also where two do, from what a [`Scene`](super::Scene) saw.
+///
+/// Range: up to [`SPEAKERS_MAX`] speakers. A space of its own is learned from a recording in which much is heard; in a
+/// short one voices are grouped as the network hears them.
+pub fn together(seen: &Seen, settings: &Settings) -> Vec<Turn> {
+    let coarse: Vec<Voiced<Timbre>> = seen
+        .windows
+        .iter()
+        .filter(|window| window.span.start().ms().is_multiple_of(COARSE_MS))
+        .cloned()
+        .collect();
+    if coarse.len() >= LEARNED_WINDOWS_MIN
+        && let Some(points) = Points::of(&coarse)
+    {
+        let believed = decided(&coarse, &points, settings.speakers, SAME_TIMBRE);
+        return overlap::turns(seen, &coarse, &believed);
+    }
+    let believed = near(&seen.windows, settings.speakers);
+    overlap::turns(seen, &seen.windows, &believed)
+}
+
+fn decided<V: Alike>(windows: &[Voiced<V>], points: &Points, speakers: Speakers, same: f32) -> Vec<Vec<f64>> {
     let most = (windows.len() / WINDOWS_PER_GROUP).max(1);
     match speakers {
         Speakers::Auto => {
             let count = usize::from(SPEAKERS_MAX).min(most);
-            merged(windows, best(windows, points, count, Keep::Needed).windows, SAME_VOICE, 1)
+            merged(windows, best(windows, points, count, Keep::Needed).windows, same, 1)
         }
         Speakers::Given(1) => vec![vec![1.0]; windows.len()],
         Speakers::Given(count) => {
@@ -59,7 +103,7 @@ fn decided(windows: &[Voiced], points: &Points, speakers: Speakers) -> Vec<Vec<f
 }
 
 /// Finds as many speakers as somebody counted: a few more first, of whom the most alike become one.
-fn counted(windows: &[Voiced], points: &Points, count: usize) -> Vec<Vec<f64>> {
+fn counted<V: Alike>(windows: &[Voiced<V>], points: &Points, count: usize) -> Vec<Vec<f64>> {
     let more = believe(points, &guess(windows, Linkage::Ward, count + SPARE_SPEAKERS), Keep::Needed);
     let believed = merged(windows, more.windows, -1.0, count);
     if believed.first().map_or(0, Vec::len) < count {
@@ -70,7 +114,12 @@ fn counted(windows: &[Voiced], points: &Points, count: usize) -> Vec<Vec<f64>> {
 }
 
 /// Makes one of speakers whose voices are more alike than `same`, the most alike first, until `least` are left.
-fn merged(windows: &[Voiced], believed: Vec<Vec<f64>>, same: f32, least: usize) -> Vec<Vec<f64>> {
+fn merged<V: Alike>(
+    windows: &[Voiced<V>],
+    believed: Vec<Vec<f64>>,
+    same: f32,
+    least: usize,
+) -> Vec<Vec<f64>> {
     let mut believed = with_windows(believed);
     loop {
         let likeliest: Vec<usize> = believed.iter().map(|row| likeliest(row)).collect();
@@ -80,9 +129,9 @@ fn merged(windows: &[Voiced], believed: Vec<Vec<f64>>, same: f32, least: usize) 
         }
         let of = |speaker: usize| {
             let own = windows.iter().zip(&likeliest).filter(move |(_, its)| **its == speaker);
-            Embedding::middle(own.map(|(window, _)| &window.voice))
+            V::weighted(own.map(|(window, _)| (&window.voice, 1.0)))
         };
-        let middles: Vec<Option<Embedding>> = (0..count).map(of).collect();
+        let middles: Vec<Option<V>> = (0..count).map(of).collect();
         let pairs = (0..count).flat_map(|one| (0..one).map(move |other| (other, one)));
         let likeness = |(one, other): (usize, usize)| {
             Some((middles[one].as_ref()?.cosine(middles[other].as_ref()?), one, other))
@@ -113,27 +162,27 @@ fn likeliest(row: &[f64]) -> usize {
 }
 
 /// Begins with both ways of grouping and takes what explains the recording better.
-fn best(windows: &[Voiced], points: &Points, count: usize, keep: Keep) -> Belief {
+fn best<V: Alike>(windows: &[Voiced<V>], points: &Points, count: usize, keep: Keep) -> Belief {
     let from = |linkage| believe(points, &guess(windows, linkage, count), keep);
     let (ward, average) = (from(Linkage::Ward), from(Linkage::Average));
     if average.evidence > ward.evidence { average } else { ward }
 }
 
 /// Guesses the group of every window.
-fn guess(windows: &[Voiced], linkage: Linkage, count: usize) -> Vec<usize> {
+fn guess<V: Alike>(windows: &[Voiced<V>], linkage: Linkage, count: usize) -> Vec<usize> {
     let every = windows.len().div_ceil(GROUPED_MAX).max(1);
-    let grouped: Vec<&Embedding> = windows.iter().step_by(every).map(|window| &window.voice).collect();
+    let grouped: Vec<&V> = windows.iter().step_by(every).map(|window| &window.voice).collect();
     let groups = groups(&grouped, linkage, count);
     if every == 1 {
         return groups;
     }
     let count = groups.iter().max().map_or(1, |last| last + 1);
     let of = |group: usize| grouped.iter().zip(&groups).filter(move |(_, its)| **its == group);
-    let middles: Vec<Option<Embedding>> =
-        (0..count).map(|group| Embedding::middle(of(group).map(|(voice, _)| *voice))).collect();
+    let middles: Vec<Option<V>> =
+        (0..count).map(|group| V::weighted(of(group).map(|(voice, _)| (*voice, 1.0)))).collect();
     let likeness =
-        |voice: &Embedding, group: usize| middles[group].as_ref().map_or(-1.0, |middle| voice.cosine(middle));
-    let nearest = |window: &Voiced| {
+        |voice: &V, group: usize| middles[group].as_ref().map_or(-1.0, |middle| voice.cosine(middle));
+    let nearest = |window: &Voiced<V>| {
         let by = |a: &usize, b: &usize| likeness(&window.voice, *a).total_cmp(&likeness(&window.voice, *b));
         (0..count).max_by(by).unwrap_or(0)
     };
@@ -153,11 +202,12 @@ fn speakers(windows: &[Voiced], turns: &[Turn]) -> Vec<Speaker> {
         let speech_ms = own.clone().map(|turn| turn.span.len_ms()).sum();
         let weighted = own.flat_map(|turn| {
             let behind = windows.partition_point(|window| window.span.start() < turn.span.end());
-            let shared = move |window: &Voiced| window.span.overlap_ms(turn.span);
+            let share = if turn.overlap { OVERLAP_WEIGHT } else { 1.0 };
+            let shared = move |window: &Voiced| share * window.span.overlap_ms(turn.span) as f32;
             // No window is longer than two seconds, so earlier ones do not reach the turn.
             let near = windows[..behind].iter().rev();
             let near = near.take_while(move |w| w.span.start().plus_ms(2_000) > turn.span.start());
-            near.map(move |window| (&window.voice, shared(window) as f32))
+            near.map(move |window| (&window.voice, shared(window)))
         });
         let voice = Embedding::weighted(weighted)?;
         Some(Speaker { id, voice, speech_ms })

@@ -6,11 +6,13 @@
 //!   transcript is as good as before.
 //!
 //! ```text
-//! sound + spans ─listen─► windows with their voices ─cluster─► speakers ─resegment─► turns ─attribute─► segments
+//! sound ─scene─► who of three speaks, timbres ─near, bayes─► speakers ─overlap─► turns ─attribute─► segments
+//! sound + spans ─listen─► voices, for names ┄ without a scene's weights: ─cluster, bayes─► speakers ─► turns
 //!                                  channel by channel ─channels─────────────────────► turns
 //!                                     finals, one by one ─online─► provisional speakers
 //! ```
 
+mod alike;
 mod attribute;
 mod bayes;
 pub mod channels;
@@ -18,9 +20,12 @@ mod cluster;
 mod decide;
 mod listen;
 mod matrix;
+mod near;
 mod online;
+mod overlap;
 #[cfg(feature = "diarize-pack")]
 pub mod pack;
+mod scene;
 mod space;
 #[cfg(test)]
 mod testing;
@@ -31,9 +36,10 @@ mod wanted;
 
 pub use attribute::{OVERLAP_FLAG, attribute};
 pub use channels::Channels;
-pub use decide::{diarize, voices_of};
+pub use decide::{diarize, together, voices_of};
 pub use listen::{Listener, Voices};
 pub use online::Online;
+pub use scene::{Networks, Scene, Seen};
 pub use wanted::{UnknownWish, Wanted};
 
 use crate::audio::MediaSpan;
@@ -77,11 +83,11 @@ pub struct Turn {
 
 /// A window of sound and the voice in it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Voiced {
+pub struct Voiced<V = Embedding> {
     /// The part of the recording that was heard.
     pub span: MediaSpan,
     /// The voice.
-    pub voice: Embedding,
+    pub voice: V,
     /// The number of the stretch of speech it lies in: between two stretches is a pause.
     pub stretch: u32,
 }

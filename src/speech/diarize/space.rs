@@ -4,8 +4,8 @@
 //! noise, the room). What differs more over the whole recording than within such moments tells speakers apart.
 
 use super::Voiced;
+use super::alike::Alike;
 use super::matrix::{Square, dot};
-use crate::speech::voice::DIMENSIONS;
 
 /// Directions that are kept.
 const DIRECTIONS: usize = 24;
@@ -30,7 +30,7 @@ const WITHIN_SHARE: f64 = 0.3;
 /// What is added to the differences within a voice in every direction, so that none counts that was hardly seen.
 ///
 /// Source: own bench, 36 recordings with 1 to 8 speakers; see benches/README.md.
-const SMOOTHING: f64 = 0.3 * DIMENSIONS as f64 / 20.0;
+const SMOOTHING: f64 = 0.3 / 20.0;
 
 /// Windows as points.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,9 +43,10 @@ pub(super) struct Points {
 
 impl Points {
     /// Learns the space of a recording; nothing if its windows do not differ at all.
-    pub fn of(windows: &[Voiced]) -> Option<Self> {
+    pub fn of<V: Alike>(windows: &[Voiced<V>]) -> Option<Self> {
         let centred = centred(windows);
-        let mut whole = Square::zero(DIMENSIONS);
+        let dimensions = centred.first()?.len();
+        let mut whole = Square::zero(dimensions);
         for vector in &centred {
             whole.add_outer(vector, 1.0 / centred.len() as f64);
         }
@@ -54,7 +55,7 @@ impl Points {
             share.scale(WITHIN_SHARE);
             share
         });
-        within.add_diagonal(SMOOTHING * within.trace() / DIMENSIONS as f64);
+        within.add_diagonal(SMOOTHING * within.trace());
         let root = within.root()?;
         let found = whitened(&whole, &root).largest(DIRECTIONS);
         let (mut between, mut directions) = (Vec::new(), Vec::new());
@@ -69,21 +70,22 @@ impl Points {
 }
 
 /// Returns the voices with their middle taken away.
-fn centred(windows: &[Voiced]) -> Vec<Vec<f64>> {
-    let mut middle = vec![0.0; DIMENSIONS];
+fn centred<V: Alike>(windows: &[Voiced<V>]) -> Vec<Vec<f64>> {
+    let dimensions = windows.first().map_or(0, |window| window.voice.numbers().len());
+    let mut middle = vec![0.0; dimensions];
     for window in windows {
-        for (sum, value) in middle.iter_mut().zip(window.voice.values()) {
+        for (sum, value) in middle.iter_mut().zip(window.voice.numbers()) {
             *sum += f64::from(*value) / windows.len() as f64;
         }
     }
-    let centre = |window: &Voiced| {
-        window.voice.values().iter().zip(&middle).map(|(value, middle)| f64::from(*value) - middle).collect()
+    let centre = |window: &Voiced<V>| {
+        window.voice.numbers().iter().zip(&middle).map(|(value, middle)| f64::from(*value) - middle).collect()
     };
     windows.iter().map(centre).collect()
 }
 
 /// Returns how windows differ that are a moment apart; nothing if there are too few.
-fn within(windows: &[Voiced], centred: &[Vec<f64>]) -> Option<Square> {
+fn within<V: Alike>(windows: &[Voiced<V>], centred: &[Vec<f64>]) -> Option<Square> {
     let mut moments = Vec::new();
     for (first, window) in windows.iter().enumerate() {
         for (second, other) in windows.iter().enumerate().skip(first + 1) {
@@ -109,7 +111,7 @@ fn within(windows: &[Voiced], centred: &[Vec<f64>]) -> Option<Square> {
     }
     sized.sort_by(|a, b| a.0.total_cmp(&b.0));
     sized.truncate((sized.len() as f64 * (1.0 - CHANGES)).ceil() as usize);
-    let mut within = Square::zero(DIMENSIONS);
+    let mut within = Square::zero(centred.first()?.len());
     for (_, difference) in &sized {
         // Half: both windows scatter.
         within.add_outer(difference, 0.5 / sized.len() as f64);

@@ -1,5 +1,6 @@
 //! Voices that nobody has, for tests.
 
+use crate::speech::voice::campplus::{Timbre, weights};
 use crate::speech::voice::{DIMENSIONS, Embedding};
 
 /// Returns a voice of one of several speakers: a direction of their own, and `spread` of chance around it.
@@ -17,4 +18,15 @@ pub(super) fn voice(speaker: usize, seed: u64, spread: f32) -> Embedding {
         *value = (own + spread * chance()).max(0.0);
     }
     Embedding::new(&values).expect("some value is above zero")
+}
+
+/// Returns the timbre of one of several speakers: a direction of their own, and `spread` of chance around it.
+pub(super) fn timbre(speaker: usize, seed: u64, spread: f32) -> Timbre {
+    let heard = voice(0, seed.wrapping_add(1_000), 1.0);
+    let own = |index: usize| if index % 8 == speaker % 8 { 1.0 } else { 0.0 };
+    // All values of a heard voice are above zero: their middle is taken away.
+    let chance = heard.values().iter().map(|value| spread * (16.0 * value - 0.8));
+    let values: Vec<f32> =
+        chance.take(weights::DIMENSIONS).enumerate().map(|(at, value)| own(at) + value).collect();
+    Timbre::new(&values).expect("some value is not zero")
 }

@@ -1,5 +1,7 @@
-use super::testing::voice;
+use super::scene::{Held, Track};
+use super::testing::{timbre, voice};
 use super::*;
+use crate::speech::segmentation::FRAME_STEP_SAMPLES;
 
 /// Returns windows every 0.4 s of speakers who take turns of `windows` windows, a pause after each.
 fn meeting(order: &[usize], windows: u64, spread: f32) -> Voices {
@@ -67,4 +69,72 @@ fn hardly_any_voice_is_one_speaker() {
 fn the_same_voices_give_the_same_turns() {
     let voices = meeting(&ORDER, 8, 0.9);
     assert_eq!(diarize(&voices, &Settings::default()), diarize(&voices, &Settings::default()));
+}
+
+/// Returns what is seen of 20 s in which two people speak in turn for 5 s each, and both in the last half second of each.
+fn scene(hears_overlap: bool) -> (Seen, usize) {
+    let frames = 20 * 16_000 / FRAME_STEP_SAMPLES;
+    let seconds = |frame: usize| (frame * FRAME_STEP_SAMPLES) as f64 / 16_000.0;
+    let speaker = |frame: usize| (seconds(frame) / 5.0) as usize % 2;
+    let is_both = |frame: usize| hears_overlap && seconds(frame) % 5.0 >= 4.5;
+    let mut seen = Seen::default();
+    for frame in 0..frames {
+        let mut classes = [0; 7];
+        classes[if is_both(frame) { 4 } else { 1 + speaker(frame) }] = 255;
+        seen.held.push(Held { speech: true, overlap: is_both(frame) });
+        if frame == 0 {
+            seen.tracks.push(Track { first: 0, likely: Vec::new() });
+        }
+        seen.tracks[0].likely.push(classes);
+    }
+    for index in 0..46 {
+        let (start_ms, middle) = (index * 400, (index * 400 + 800) as usize * 16 / FRAME_STEP_SAMPLES);
+        let voice = timbre(speaker(middle), index, 0.3);
+        seen.windows.push(Voiced { span: MediaSpan::from_ms(start_ms, start_ms + 1_600), voice, stretch: 1 });
+    }
+    (seen, frames)
+}
+
+#[test]
+fn two_who_speak_at_once_are_both_there_and_marked() {
+    let (seen, _) = scene(true);
+    for speakers in [Speakers::Auto, Speakers::Given(2)] {
+        let turns = together(&seen, &Settings { speakers });
+        let both: Vec<&Turn> = turns.iter().filter(|turn| turn.overlap).collect();
+        assert_eq!(turns.iter().map(|turn| turn.speaker.0).max(), Some(2), "{turns:?}");
+        for end_ms in [5_000, 10_000, 15_000] {
+            let near =
+                |turn: &&&Turn| turn.span.overlap_ms(MediaSpan::from_ms(end_ms - 450, end_ms - 50)) >= 300;
+            let mut who: Vec<u16> = both.iter().filter(near).map(|turn| turn.speaker.0).collect();
+            who.sort_unstable();
+            assert_eq!(who, [1, 2], "before {end_ms} ms: {turns:?}");
+        }
+    }
+}
+
+#[test]
+fn nobody_overlaps_where_one_speaks_and_one_speaker_never_does() {
+    let alone = together(&scene(false).0, &Settings::default());
+    assert!(alone.iter().all(|turn| !turn.overlap), "{alone:?}");
+    assert_eq!(alone.iter().map(|turn| turn.speaker.0).collect::<Vec<_>>(), [1, 2, 1, 2]);
+    let one = together(&scene(true).0, &Settings { speakers: Speakers::Given(1) });
+    assert_eq!(one.iter().map(|turn| (turn.speaker.0, turn.overlap)).collect::<Vec<_>>(), [(1, false)]);
+}
+
+#[test]
+fn a_change_is_cut_where_the_segmentation_hears_it() {
+    let turns = together(&scene(false).0, &Settings::default());
+    for (turn, start_ms) in turns.iter().zip([0_u64, 5_000, 10_000, 15_000]) {
+        assert!(turn.span.start().ms().abs_diff(start_ms) <= 150, "{turns:?}");
+    }
+}
+
+#[test]
+fn speech_without_a_timbre_is_of_one_speaker_and_silence_of_nobody() {
+    let (mut seen, frames) = scene(true);
+    seen.windows.clear();
+    assert!(together(&seen, &Settings::default()).iter().all(|turn| turn.speaker.0 == 1));
+    seen.held = vec![Held::default(); frames];
+    assert!(together(&seen, &Settings::default()).is_empty());
+    assert!(together(&Seen::default(), &Settings { speakers: Speakers::Given(3) }).is_empty());
 }

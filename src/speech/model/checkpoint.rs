@@ -8,7 +8,6 @@
 //! The object says names, shapes and places of tensors; it is a pickle, of which nothing is called.
 
 mod archive;
-mod campplus;
 mod legacy;
 #[cfg(test)]
 mod tests;
@@ -46,7 +45,7 @@ impl Network {
                 voice::weights::TENSORS.into_iter().map(owned).collect()
             }
             Self::Segmentation3 => segmentation::weights::tensors(),
-            Self::Campplus => campplus::tensors(),
+            Self::Campplus => voice::campplus::weights::tensors(),
         }
     }
 

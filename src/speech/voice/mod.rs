@@ -10,6 +10,7 @@
 //!
 //! Source: GE2E speaker encoder, network and weights of the Python package Resemblyzer 0.1.4 (Apache-2.0).
 
+pub mod campplus;
 mod embedding;
 mod level;
 mod lstm;
