@@ -1,5 +1,6 @@
 //! Live meetings: what is acknowledged is never lost, and a recording needs neither a seat nor a recogniser.
 
+mod late;
 mod lossy;
 mod microphone;
 pub mod stored;

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::journal::{Journal, Reader};
+use super::several::Heard;
 use crate::audio::frames::Frame;
 use crate::clock::UnixMs;
 use crate::store::{Id, StoreError};
@@ -120,6 +121,12 @@ impl Stream {
     /// Errors: [`StoreError::Io`] as long as nothing was written.
     pub fn read(&self) -> Result<Reader, StoreError> {
         Reader::open(&self.path)
+    }
+
+    /// Returns when it heard what it has heard so far; nothing if that is nothing.
+    pub(super) fn heard_when(&self) -> Option<Heard> {
+        let Progress { written, began_at, .. } = self.progress();
+        Heard::of(&self.origin, written, began_at)
     }
 
     /// Returns how long it is so far, in milliseconds.

@@ -87,9 +87,13 @@ pub struct Microphone {
 
 impl Microphone {
     /// Connects.
-    pub async fn connect(root: &str, live: &str, token: &str, (name, rate_hz): (Id, u32)) -> Self {
-        let path = format!("/v1/live/{live}/record");
-        let mut line = Line::open(root, &path, Some(token)).await.expect("the microphone may connect");
+    pub async fn connect(root: &str, live: &str, token: &str, who: (Id, u32)) -> Self {
+        Self::on(root, &format!("/v1/live/{live}/record"), token, who).await
+    }
+
+    /// Connects by a path of its own choice.
+    pub async fn on(root: &str, path: &str, token: &str, (name, rate_hz): (Id, u32)) -> Self {
+        let mut line = Line::open(root, path, Some(token)).await.expect("the microphone may connect");
         line.say(json!({ "type": "hello", "stream": name, "rate_hz": rate_hz, "protocol": 1 })).await;
         let welcome = line.hear_type("welcome").await;
         let stored = welcome["stored"].as_u64().expect("a number");

@@ -29,7 +29,7 @@ pub async fn tell(store: &Store, (user, actor): (Id, &Actor), meeting: Id) -> Ve
     let again = live.begin(&new, actor, at(201)).await;
     seen.push(("begun again", format!("{:?}", again.map(|begun| matches!(begun, Begun::Known(_))))));
     let microphone = Id::new();
-    let Ok(Connected::Stream(stream)) = live.connect(&room, microphone, (0, 16_000)).await else {
+    let Ok(Connected::Stream(stream)) = live.connect(&room, microphone, (Some(0), 16_000)).await else {
         panic!("it connects")
     };
     let mut pen = stream.take_pen().await.expect("it is free");
