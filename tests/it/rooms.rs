@@ -3,6 +3,7 @@
 mod late;
 mod lossy;
 mod microphone;
+mod speakers;
 pub mod stored;
 
 use std::path::Path;

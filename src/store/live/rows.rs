@@ -157,7 +157,8 @@ impl Store {
             };
             let stream = u32::try_from(row.count(1)?).unwrap_or(0);
             let (line, start_ms, end_ms) = (row.count(0)?, row.count(2)?, row.count(3)?);
-            Ok(Line { line, stream, start_ms, end_ms, text, heard })
+            // Who speaks is in memory only: it was a guess.
+            Ok(Line { line, stream, start_ms, end_ms, text, speaker: None, heard })
         };
         let mut lines = rows.iter().map(line).collect::<Result<Vec<_>, StoreError>>()?;
         lines.reverse();

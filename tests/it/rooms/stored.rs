@@ -37,8 +37,8 @@ pub async fn tell(store: &Store, (user, actor): (Id, &Actor), meeting: Id) -> Ve
     seen.push(("frame", format!("{:?}", pen.take(frame, at(210)).await)));
     seen.push(("durable", format!("{:?}", pen.sync().await)));
     drop(pen);
-    let (text, heard) = ("水道慮金。".to_owned(), None);
-    let line = Line { line: room.new_line(), stream: 0, start_ms: 0, end_ms: 900, text, heard };
+    let (text, speaker, heard) = ("水道慮金。".to_owned(), None, None);
+    let line = Line { line: room.new_line(), stream: 0, start_ms: 0, end_ms: 900, text, speaker, heard };
     seen.push(("shown", format!("{:?}", live.show(&room, line).await)));
     let corrected = live.correct(&room, (1, "水道料金。".to_owned()), actor, at(211)).await;
     seen.push(("corrected", format!("{corrected:?}")));
