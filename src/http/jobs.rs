@@ -194,7 +194,10 @@ pub async fn recognise(
 fn usual(before: Vec<Job>, recording: Id) -> jobs::Settings {
     let usual = jobs::Settings::default();
     let known = before.into_iter().find(|job| job.recording == recording).map(|job| job.settings.speakers);
-    jobs::Settings { speakers: known.filter(|known| *known == Wanted::Channels).unwrap_or(usual.speakers), ..usual }
+    jobs::Settings {
+        speakers: known.filter(|known| *known == Wanted::Channels).unwrap_or(usual.speakers),
+        ..usual
+    }
 }
 
 /// Returns the recording that is asked for: the named one, or the newest that can still be heard, if any can.

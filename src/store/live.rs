@@ -72,11 +72,15 @@ struct Inner {
     news: Notify,
     /// Lets one at a time add a microphone or change where a meeting stands.
     changing: tokio::sync::Mutex<()>,
+    /// Lets one at a time wish for a live meeting.
+    wishing: tokio::sync::Mutex<()>,
 }
 
 /// A live meeting to be begun.
 #[derive(Debug, Clone)]
 pub struct NewLive {
+    /// Its name: the same wish has the same one, however often it is made.
+    pub id: Id,
     /// The meeting that is recorded.
     pub meeting: Id,
     /// Who begins it.
@@ -126,6 +130,7 @@ impl Live {
             rooms,
             news,
             changing: tokio::sync::Mutex::default(),
+            wishing: tokio::sync::Mutex::default(),
         }));
         for row in store.open_lives().await? {
             let room = live.room_of(row).await?;
@@ -180,9 +185,15 @@ impl Live {
         Ok(Arc::new(room))
     }
 
+    /// Lets nobody else wish for a live meeting while this is held: the same wish twice at once must find the first one
+    /// whole.
+    pub async fn one_wish(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.wishing.lock().await
+    }
+
     /// Begins to record a meeting.
     ///
-    /// Errors: the database.
+    /// Errors: [`StoreError::Taken`] if another one has its name; the database.
     pub async fn begin(&self, new: &NewLive, actor: &Actor, now: UnixMs) -> Result<Begun, StoreError> {
         let _one = self.0.changing.lock().await;
         let is_this = |room: &Arc<Room>| room.kind.meeting == new.meeting && room.phase().is_open();

@@ -79,8 +79,7 @@ impl Store {
         actor: &Actor,
         now: UnixMs,
     ) -> Result<LiveRow, StoreError> {
-        let id = Id::new();
-        let NewLive { meeting, user, room, wish, code } = new.clone();
+        let NewLive { id, meeting, user, room, wish, code } = new.clone();
         let kind = Kind { id, meeting, user, room, wish, began_at: now, is_door: false };
         let mut tx = self.write().await?;
         let sql = "INSERT INTO lives (id, meeting_id, user_id, room, phase, wish, code, numbers_until, began_at) \

@@ -77,7 +77,10 @@ mod tests {
     fn one_microphone_hears_everybody() {
         let only = Id::new();
         assert!(!is_one_a_person(&[heard(only, 0, 60)]));
-        assert!(!is_one_a_person(&[heard(only, 0, 60), heard(Id::new(), 0, 0)]), "the other never heard anything");
+        assert!(
+            !is_one_a_person(&[heard(only, 0, 60), heard(Id::new(), 0, 0)]),
+            "the other never heard anything"
+        );
         assert!(!is_one_a_person(&[heard(only, 0, 60), heard(only, 30, 10)]), "both are the same one");
         assert!(!is_one_a_person(&[]));
     }

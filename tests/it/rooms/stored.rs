@@ -23,7 +23,7 @@ pub async fn tell(store: &Store, (user, actor): (Id, &Actor), meeting: Id) -> Ve
     let live = Live::open(store, &journals).await.expect("a fresh folder can hold journals");
     let wish = CaptionWish { no_store: false, link: true, delay_s: 3 };
     let code = Some(format!("code-{meeting}"));
-    let new = NewLive { meeting, user, room: "第一会議室".to_owned(), wish, code };
+    let new = NewLive { id: Id::new(), meeting, user, room: "第一会議室".to_owned(), wish, code };
     let mut seen = Vec::new();
     let Ok(Begun::New(room)) = live.begin(&new, actor, at(200)).await else { panic!("it begins") };
     let again = live.begin(&new, actor, at(201)).await;
