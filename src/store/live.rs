@@ -12,6 +12,7 @@
 
 mod console;
 mod door;
+mod drift;
 pub mod event;
 mod history;
 mod journal;

@@ -1,7 +1,8 @@
 //! What was recorded live becomes an ordinary recording: once, whatever breaks off in between.
 //!
 //! One microphone becomes a mono file with the very samples it sent. Several become the channels of one file, each
-//! from the moment on at which it was switched on; where their rates differ, all are brought to 16 kHz.
+//! from the moment on at which it was switched on; where their rates differ, all are brought to 16 kHz. Where the clock of
+//! one was found to err, a sample is repeated or left out now and then, so that all keep the server's time.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::drift::Steady;
 use super::event::Phase;
 use super::journal::Reader;
 use super::room::{Room, base, offset_ms};
@@ -184,8 +186,10 @@ impl Live {
             let job =
                 NewJob { meeting: Some(meeting), recording, user, settings, priority: Priority::Normal };
             let job = tx.enqueue(&job, &actor, now).await?;
-            let detail =
-                serde_json::json!({ "live": room.kind.id, "bytes": new.bytes, "sha256": new.sha256 });
+            let drift_ppm: Vec<_> = part.streams.iter().map(|stream| stream.drift_ppm()).collect();
+            let detail = serde_json::json!({
+                "live": room.kind.id, "bytes": new.bytes, "sha256": new.sha256, "drift_ppm": drift_ppm,
+            });
             tx.audit(Entry::done(&actor, now, "recording.create", recording).on(meeting).with(detail))
                 .await?;
             recorded =
@@ -219,7 +223,9 @@ fn write_file(streams: &[Arc<Stream>], path: &Path) -> Result<(), StoreError> {
     let base = base(streams);
     let mut channels = Vec::new();
     for stream in streams {
-        channels.push(Channel::open(stream, rate_hz, offset_ms(stream, base))?);
+        // A single microphone has nothing to agree with: its samples are left as they came.
+        let drift_ppm = if streams.len() > 1 { stream.drift_ppm().unwrap_or(0) } else { 0 };
+        channels.push(Channel::open(stream, rate_hz, offset_ms(stream, base), drift_ppm)?);
     }
     // The length stands in the head: it is known, for nobody writes any more.
     let frames = channels.iter().map(|channel| channel.frames).max().unwrap_or(0);
@@ -251,6 +257,7 @@ fn write_file(streams: &[Arc<Stream>], path: &Path) -> Result<(), StoreError> {
 struct Channel {
     reader: Reader,
     resampler: Option<(Resampler, Vec<f32>)>,
+    steady: Steady,
     /// Samples it gives in all, its silence before the beginning included.
     frames: u64,
     /// Silence that is still to come before its beginning.
@@ -261,17 +268,19 @@ struct Channel {
 }
 
 impl Channel {
-    fn open(stream: &Stream, rate_hz: u32, offset_ms: u64) -> Result<Self, StoreError> {
+    fn open(stream: &Stream, rate_hz: u32, offset_ms: u64, drift_ppm: i64) -> Result<Self, StoreError> {
         let unusable = |_| StoreError::Damaged { what: format!("{} Hz", stream.origin.rate_hz) };
         let own = stream.origin.rate_hz;
         let resampler = if own == rate_hz { None } else { Some(Resampler::new(own).map_err(unusable)?) };
-        let silence = offset_ms.saturating_mul(u64::from(rate_hz)) / 1_000;
-        let samples = stream.progress().written - stream.origin.first_sample;
+        let steady = Steady::new(drift_ppm, stream.length_ms());
+        let silence = (offset_ms + steady.later_ms).saturating_mul(u64::from(rate_hz)) / 1_000;
+        let samples = steady.length(stream.progress().written - stream.origin.first_sample);
         let samples =
             if resampler.is_some() { crate::audio::resample::output_len(samples, own) } else { samples };
         Ok(Self {
             reader: stream.read()?,
             resampler: resampler.map(|resampler| (resampler, Vec::new())),
+            steady,
             frames: silence + samples,
             silence,
             ready: Vec::new(),
@@ -309,8 +318,9 @@ impl Channel {
     }
 
     fn take(&mut self, samples: &[i16]) {
+        let samples = self.steady.take(samples);
         match &mut self.resampler {
-            None => self.ready.extend(samples),
+            None => self.ready.extend(&samples),
             Some((resampler, out)) => {
                 let samples: Vec<f32> = samples.iter().map(|sample| f32::from(*sample) / 32_768.0).collect();
                 resampler.push(&samples, out);
