@@ -41,7 +41,7 @@ test('a screen that holds captions back shows them corrected, and nothing that m
 })
 
 test('rows break by the rules of Japanese print, and a growing sentence never moves what stands', () => {
-  const passage = { key: 'l1', line: 1, stream: 0, settled: 'ただいまから令和八年第一回の', loose: '定例会を開会します。', isCorrected: false, isMessage: false }
+  const passage = { key: 'l1', line: 1, stream: 0, speaker: null, settled: 'ただいまから令和八年第一回の', loose: '定例会を開会します。', isCorrected: false, isMessage: false }
   const found = rows([passage], 15)
   expect(found.map((row) => row.settled + row.loose)).toEqual(['ただいまから令和八年第一回の定', '例会を開会します。'])
   expect(found.map((row) => [row.settled.length, row.loose.length])).toEqual([[14, 1], [0, 9]])
@@ -82,7 +82,7 @@ test('every pair of colours can be read from the last row', () => {
 })
 
 test('a screen moves on by rows and never back, also when a sentence becomes shorter', () => {
-  const make = (text: string) => rows([{ key: 'l1', line: 1, stream: 0, settled: text, loose: '', isCorrected: false, isMessage: false }], 10)
+  const make = (text: string) => rows([{ key: 'l1', line: 1, stream: 0, speaker: null, settled: text, loose: '', isCorrected: false, isMessage: false }], 10)
   const long = make('あ'.repeat(45))
   const first = firstRow(long, null, 3)
   expect(first).toBe(2)
