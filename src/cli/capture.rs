@@ -30,9 +30,8 @@ use self::spool::{Kept, Recording, RecordingFolder, Spool};
 use super::{EXIT_KEPT, files, logging};
 use crate::clock::UnixMs;
 use crate::config::{self, Config, Secret};
+use crate::store::live::STREAMS_MAX;
 
-/// Microphones of one recording.
-const MICROPHONES_MAX: usize = 16;
 /// The variable that holds the token.
 const TOKEN_VARIABLE: &str = "GIJIROKU_CAPTURE_TOKEN";
 /// A run that died less long ago is gone on with.
@@ -89,7 +88,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.list {
         return list();
     }
-    anyhow::ensure!(args.devices.len() <= MICROPHONES_MAX, "マイクは {MICROPHONES_MAX} 本までです");
+    anyhow::ensure!(args.devices.len() <= STREAMS_MAX, "マイクは {STREAMS_MAX} 本までです");
     logging::init(&Config::load(None)?.config.log)?;
     let address = args.server.as_deref().context("--server がありません")?;
     let office = Office::new(address, token(args.token_file.as_deref())?, args.ca.as_deref())?;

@@ -111,6 +111,7 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<()> {
         workshop: work.workshop.clone(),
         blobs: blobs.clone(),
         seats: seats.clone(),
+        speakers: config.recognition.live_speakers,
     };
     let rooms = tokio::spawn(jobs::live::run(store.clone(), rooms, stop.clone()));
     let worker = tokio::spawn(worker::run(store.clone(), work, stop.clone()));

@@ -56,7 +56,8 @@ pub struct RecognitionInput {
     /// `ja`, `en` or `auto`; Japanese if absent
     #[schema(value_type = Option<String>)]
     language: Option<Language>,
-    /// `auto`, `off`, `channels` (one microphone a person) or how many speakers there are, `1` to `20`; auto if absent
+    /// `auto`, `off`, `channels` (one microphone a person) or how many speakers there are, `1` to `20`; if absent
+    /// `channels` where it was so before, else auto
     #[schema(value_type = Option<String>)]
     speakers: Option<Wanted>,
     /// Whether the words stay and only the speakers are told apart again; the offers then hold what would change
@@ -188,7 +189,7 @@ pub async fn recognise(
             return Err(Problem::new(Code::Invalid).about("stretch: 全体の文字起こしのあとで選べます"));
         }
     }
-    let usual = jobs::Settings::default();
+    let usual = usual(app.store.jobs_of_meeting(id).await?, recording);
     let new = NewJob {
         meeting: Some(id),
         recording,
@@ -215,6 +216,16 @@ fn checked_stretch(stretch: Stretch, duration_ms: Option<u64>) -> Result<(), &'s
         return Err("stretch: 録音の終わりより後ろです");
     }
     Ok(())
+}
+
+/// Returns what is not said: of a recording with one microphone a person that stays so.
+fn usual(before: Vec<Job>, recording: Id) -> jobs::Settings {
+    let usual = jobs::Settings::default();
+    let known = before.into_iter().find(|job| job.recording == recording).map(|job| job.settings.speakers);
+    jobs::Settings {
+        speakers: known.filter(|known| *known == Wanted::Channels).unwrap_or(usual.speakers),
+        ..usual
+    }
 }
 
 /// Returns the recording that is asked for: the named one, or the newest that can still be heard, if any can.

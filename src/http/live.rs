@@ -42,6 +42,8 @@ const DELAYS_S: [u32; 2] = [0, 3];
 /// A live meeting to be begun.
 #[derive(Deserialize, ToSchema)]
 pub struct LiveInput {
+    /// A UUID of the caller's own: the same wish again, whose answer was lost, finds the same live meeting.
+    request_id: Option<Id>,
     /// The meeting that is there; a new one is made if absent.
     meeting_id: Option<Id>,
     /// The new meeting.
@@ -113,7 +115,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(console::correct))
         .routes(routes!(console::message))
         .routes(routes!(console::words))
-        .routes(routes!(console::link))
+        .routes(routes!(console::read_link, console::link))
         .routes(routes!(console::lines))
         .routes(routes!(record::record))
         .routes(routes!(captions::socket))
@@ -178,7 +180,7 @@ pub async fn list(State(app): State<Shared>, caller: Caller) -> Result<Json<Vec<
 /// Begins to record a meeting: one that is there, or a new one.
 ///
 /// It begins in any case; `status` says whether there are captions, and if not, why. A meeting that is being recorded
-/// already is answered with 200.
+/// already, and a wish that was fulfilled before, also if that has ended since, are answered with 200.
 #[utoipa::path(post, path = "/v1/live", tag = "live", request_body = LiveInput,
     responses((status = 200, body = LiveView), (status = 201, body = LiveView), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
@@ -192,6 +194,10 @@ pub async fn begin(
     if !DELAYS_S.contains(&input.captions.delay_s) {
         return Err(Problem::new(Code::Invalid).about("captions.delay_s: 0, 3"));
     }
+    let _once = app.live.one_wish().await;
+    if let Some(known) = known(&app, &caller, input.request_id).await? {
+        return Ok((StatusCode::OK, known));
+    }
     let (meeting, _) = match input.meeting_id {
         Some(id) => caller.meeting(&app, id, Standing::Edit).await?,
         None => {
@@ -203,6 +209,7 @@ pub async fn begin(
         console::choose(&app, &caller, &meeting, Choice { groups: Some(groups) }).await?;
     }
     let new = NewLive {
+        id: input.request_id.unwrap_or_else(Id::new),
         meeting: meeting.id,
         user: caller.user.id,
         room,
@@ -218,6 +225,17 @@ pub async fn begin(
         look_for_seat(&app, &room).await?;
     }
     Ok((status, Json(view(&room, Some(&meeting), app.now()))))
+}
+
+/// Returns the live meeting that a wish has begun before.
+async fn known(app: &Shared, caller: &Caller, wish: Option<Id>) -> Result<Option<Json<LiveView>>, Problem> {
+    let Some(id) = wish else { return Ok(None) };
+    let Some(room) = app.live.find(id, app.now()).await? else { return Ok(None) };
+    if room.kind.user != caller.user.id || room.kind.is_door {
+        return Err(Problem::new(Code::Invalid).about("request_id: 別の要求で使われています"));
+    }
+    let (meeting, _) = caller.meeting(app, room.kind.meeting, Standing::Edit).await?;
+    Ok(Some(Json(view(&room, Some(&meeting), app.now()))))
 }
 
 /// Says at once whether there is a seat; whoever looks after live meetings keeps it, or goes on asking.

@@ -10,6 +10,7 @@
 mod captions;
 mod ear;
 mod keeper;
+mod voices;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +40,8 @@ pub struct Settings {
     pub blobs: Blobs,
     /// Who may work now.
     pub seats: Seats,
+    /// Whether sentences get provisional speakers.
+    pub speakers: bool,
 }
 
 /// Which live meetings may be listened to, and why not the others.

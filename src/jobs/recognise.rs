@@ -21,6 +21,7 @@ use crate::speech::model::tokenizer::Tokenizer;
 use crate::speech::splice::spliced;
 use crate::speech::transcript::Transcript;
 use crate::speech::vocabulary::Vocabulary;
+use crate::speech::voice::Voice;
 use crate::store::StoreError;
 use crate::store::jobs::{self, Failure, Hindrance, Reached};
 use crate::store::models::{Located, ModelStore, ModelStoreError};
@@ -348,6 +349,11 @@ impl Tools {
             tokenizer: None,
             engine: self.engine.share(),
         }
+    }
+
+    /// Returns what voices are told apart with, if its weights are there.
+    pub(super) fn voice(&self) -> Option<Arc<Voice>> {
+        self.encoders.voice()
     }
 
     /// Reads the office's words and makes hints of them. Words that cannot be read help nobody, but stop nothing.

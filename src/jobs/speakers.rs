@@ -47,6 +47,11 @@ impl Encoders {
             pack: store.speaker_pack(),
         }
     }
+
+    /// Returns what voices are told apart with, if its weights are there.
+    pub fn voice(&self) -> Option<Arc<Voice>> {
+        self.voice.clone()
+    }
 }
 
 fn voice(store: &ModelStore) -> Option<Arc<Voice>> {

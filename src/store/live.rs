@@ -12,12 +12,14 @@
 
 mod console;
 mod door;
+mod drift;
 pub mod event;
 mod history;
 mod journal;
 mod room;
 mod rows;
 mod seal;
+mod several;
 mod stream;
 
 use std::collections::HashMap;
@@ -47,6 +49,8 @@ pub const ROOMS_MAX: usize = 64;
 pub const STREAMS_MAX: usize = 8;
 /// How long the captions of a meeting can be read after it was sealed.
 const SHOWN_AFTER: Duration = Duration::from_secs(3600);
+/// How long it is known where a microphone was to end that was not waited for.
+const LATE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// What the names of journals end in.
 const JOURNAL: &str = "journal";
 /// Those of sound that is kept nowhere.
@@ -69,11 +73,15 @@ struct Inner {
     news: Notify,
     /// Lets one at a time add a microphone or change where a meeting stands.
     changing: tokio::sync::Mutex<()>,
+    /// Lets one at a time wish for a live meeting.
+    wishing: tokio::sync::Mutex<()>,
 }
 
 /// A live meeting to be begun.
 #[derive(Debug, Clone)]
 pub struct NewLive {
+    /// Its name: the same wish has the same one, however often it is made.
+    pub id: Id,
     /// The meeting that is recorded.
     pub meeting: Id,
     /// Who begins it.
@@ -123,6 +131,7 @@ impl Live {
             rooms,
             news,
             changing: tokio::sync::Mutex::default(),
+            wishing: tokio::sync::Mutex::default(),
         }));
         for row in store.open_lives().await? {
             let room = live.room_of(row).await?;
@@ -177,9 +186,15 @@ impl Live {
         Ok(Arc::new(room))
     }
 
+    /// Lets nobody else wish for a live meeting while this is held: the same wish twice at once must find the first one
+    /// whole.
+    pub async fn one_wish(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.wishing.lock().await
+    }
+
     /// Begins to record a meeting.
     ///
-    /// Errors: the database.
+    /// Errors: [`StoreError::Taken`] if another one has its name; the database.
     pub async fn begin(&self, new: &NewLive, actor: &Actor, now: UnixMs) -> Result<Begun, StoreError> {
         let _one = self.0.changing.lock().await;
         let is_this = |room: &Arc<Room>| room.kind.meeting == new.meeting && room.phase().is_open();
@@ -248,14 +263,16 @@ impl Live {
 
     /// Returns the stream of a microphone, a new one if it is not known.
     ///
-    /// Sound that comes after a stream was sealed begins a further part, where the sealed one ended. The stream counts as
+    /// It gets the number that is wished for, or if another microphone has that, or none was wished for, the next free one.
+    /// Sound that comes after a stream was sealed begins a further part, where the sealed one ended; it ends where the
+    /// meeting was ended. The stream counts as
     /// connected from now on, so that an ended meeting is not sealed without it; who connected says when that is over.
     /// Errors: the database or the disk.
     pub async fn connect(
         &self,
         room: &Arc<Room>,
         microphone: Id,
-        (number, rate_hz): (u32, u32),
+        (wished, rate_hz): (Option<u32>, u32),
     ) -> Result<Connected, StoreError> {
         let _one = self.0.changing.lock().await;
         let known = room.streams().into_iter().find(|stream| stream.origin.microphone == microphone);
@@ -269,9 +286,14 @@ impl Live {
         }
         let first_sample = self.0.store.live_stream_end(room.kind.id, microphone).await?;
         let id = Id::new();
+        let number = number(room, wished);
         let origin = Origin { id, number, microphone, rate_hz, first_sample };
         self.0.store.add_live_stream(room.kind.id, &origin).await?;
-        let stream = Arc::new(Stream::new(origin, self.journal(id), None, None));
+        let end = room.end_of(microphone).filter(|end| *end > first_sample);
+        let stream = Arc::new(Stream::new(origin, self.journal(id), end, None));
+        if end.is_some() {
+            self.keep_stream(&stream, end).await?;
+        }
         stream.connected(true);
         room.add_stream(Arc::clone(&stream));
         self.0.news.notify_waiters();
@@ -363,7 +385,8 @@ impl Live {
                 continue;
             }
             if room.phase() == Phase::Sealed {
-                let is_quiet = now.since(room.heard_at()) > SHOWN_AFTER;
+                let known = if room.lacks_sound() { LATE_MAX } else { SHOWN_AFTER };
+                let is_quiet = now.since(room.heard_at()) > known;
                 if is_quiet && room.streams().is_empty() && room.listeners() == 0 {
                     self.rooms_mut().remove(&room.kind.id);
                 }
@@ -394,4 +417,11 @@ impl Live {
     fn rooms_mut(&self) -> MutexGuard<'_, HashMap<Id, Arc<Room>>> {
         self.0.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns a number that no microphone of a meeting has. Programs of several rooms each count their own from 0.
+fn number(room: &Room, wished: Option<u32>) -> u32 {
+    let taken: Vec<u32> = room.streams().iter().map(|stream| stream.origin.number).collect();
+    let next = taken.iter().max().map_or(0, |last| last.saturating_add(1));
+    wished.filter(|number| !taken.contains(number)).unwrap_or(next)
 }

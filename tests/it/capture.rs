@@ -1,6 +1,6 @@
 //! `gijiroku capture` on real sound systems, against a server that speaks the protocol and can be taken away.
 
-mod desk;
+pub mod desk;
 mod pulse;
 mod sound;
 mod terminal;
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use desk::{Cable, Desk};
 use gijiroku::audio::health::{Advice, Health};
+use gijiroku::store::Id;
 use pulse::{Pulse, RATE_HZ, until, wav};
 use sound::{PIECE, agree, find, holds, place, sound};
 use terminal::Terminal;
@@ -46,9 +47,12 @@ async fn what_a_room_hears_arrives_to_the_sample_and_is_deleted_here() {
         let is_exact =
             |sound: &Vec<i16>| find(heard, &sound[..PIECE]).is_some_and(|at| heard[at..].starts_with(sound));
         assert!(spoken.iter().any(is_exact), "not one of three sounds is there to the sample");
+        let mut wish = books.wishes[0].clone();
+        let name = wish.as_object_mut().expect("it is an object").remove("request_id");
+        assert!(name.is_some_and(|name| name.as_str().is_some_and(|name| name.parse::<Id>().is_ok())));
         assert_eq!(
-            books.wishes,
-            [serde_json::json!({"title": "定例会", "meeting_id": null, "room": "第1会議室"})]
+            (wish, books.wishes.len()),
+            (serde_json::json!({"title": "定例会", "meeting_id": null, "room": "第1会議室"}), 1)
         );
         assert_eq!(books.tokens, ["Bearer gjr_room"]);
         let stream = books.stream(0);
@@ -128,6 +132,21 @@ async fn a_room_records_while_the_server_is_away_and_tells_it_everything_later()
     desk.until(|books| books.streams() == 1 && holds(books.heard(0), &spoken)).await;
     assert_eq!(client.end(), Some(0));
     assert_eq!(terminal.kept(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_whose_answer_is_lost_is_tried_again_and_begins_no_second_meeting() {
+    let (pulse, desk, terminal) = (Pulse::start(), Desk::open().await, Terminal::new());
+    desk.lose_answers(2);
+    let client = terminal.record(&pulse, &desk.root(), &["--device", "room.monitor"]);
+    desk.until(|books| books.stored(0) > 0).await;
+    assert_eq!(client.end(), Some(0));
+    desk.look(|books| {
+        let names: Vec<_> = books.wishes.iter().map(|wish| wish["request_id"].clone()).collect();
+        assert_eq!(names.len(), 3, "two answers were lost");
+        assert!(names[0].is_string() && names.iter().all(|name| *name == names[0]), "{names:?}");
+        assert_eq!(books.lives(), ["live-1"], "the microphone went to the meeting that was begun first");
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,11 @@
 //! Live meetings: what is acknowledged is never lost, and a recording needs neither a seat nor a recogniser.
 
 mod dictation;
+mod late;
 mod lossy;
 mod microphone;
+mod outage;
+mod speakers;
 pub mod stored;
 
 use std::path::Path;
@@ -13,7 +16,7 @@ use gijiroku::store::users::Role;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::faults::served::{Served, Start};
+use crate::faults::served::{Served, Start, Watched};
 use crate::office::{Office, Person};
 use crate::seating;
 use crate::support::{meeting_sound, repository};
@@ -34,9 +37,17 @@ struct House {
 
 impl House {
     async fn open(folder: &Path, models: bool) -> Self {
-        let models = models.then(|| repository("models/weights"));
+        Self::start(folder, models.then(|| repository("models/weights")), None).await
+    }
+
+    /// Opens one whose disk can be filled.
+    async fn watched(folder: &Path, watched: &Watched) -> Self {
+        Self::start(folder, None, Some(watched)).await
+    }
+
+    async fn start(folder: &Path, models: Option<std::path::PathBuf>, watched: Option<&Watched>) -> Self {
         let data = folder.join("data");
-        let start = Start { data: &data, port: 0, models: models.as_deref(), watched: None };
+        let start = Start { data: &data, port: 0, models: models.as_deref(), watched };
         let (served, secret) = Served::start(&start).expect("a new folder can be served");
         let person = served.person(secret.as_deref()).await.expect("the link is good");
         let expires_at = gijiroku::clock::UnixMs::now().ms() + 86_400_000;
@@ -220,6 +231,33 @@ async fn without_a_free_seat_it_is_recorded_and_the_reason_is_told() {
 }
 
 #[tokio::test]
+async fn a_wish_that_is_made_again_finds_what_it_began_also_after_the_end() {
+    let office = Office::open().await;
+    let administrator = office.administrator().await;
+    let other = office.person("other", Role::Staff, administrator.department()).await;
+    let wish = json!({ "title": "一度だけの会議", "request_id": Id::new() });
+    // The first answer is still on its way when the wish is made again.
+    let (first, second) = tokio::join!(
+        administrator.post("/v1/live", wish.clone()),
+        administrator.post("/v1/live", wish.clone())
+    );
+    let mut statuses = [first.status.as_u16(), second.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 201], "{:?} {:?}", first.json, second.json);
+    assert_eq!(
+        (&first.json["live"], &first.json["meeting"]),
+        (&second.json["live"], &second.json["meeting"])
+    );
+    let id = text(&first.json, "live");
+    assert_eq!(administrator.post(&format!("/v1/live/{id}/end"), json!({})).await.status, 200);
+    let late = administrator.post("/v1/live", wish.clone()).await;
+    assert_eq!((late.status.as_u16(), text(&late.json, "live")), (200, id));
+    let meetings = administrator.get("/v1/meetings").await.json.to_string();
+    assert_eq!(meetings.matches("一度だけの会議").count(), 1, "{meetings}");
+    assert_eq!(other.post("/v1/live", wish).await.status, 422, "it is somebody else's");
+}
+
+#[tokio::test]
 async fn who_has_the_link_reads_captions_without_an_account_until_it_is_closed() {
     let office = Office::open().await;
     let administrator = office.administrator().await;
@@ -227,6 +265,8 @@ async fn who_has_the_link_reads_captions_without_an_account_until_it_is_closed()
         administrator.post("/v1/live", json!({ "title": "定例会", "captions": { "link": true } })).await;
     let (id, page) = (text(&begun.json, "live"), text(&begun.json, "link"));
     let (stranger, root) = (office.stranger(), format!("http://{}", office.address));
+    let shown = administrator.get(&format!("/v1/live/{id}/link")).await.json;
+    assert!(text(&shown, "url").ends_with(&page) && text(&shown, "qr").starts_with("<svg"), "{shown}");
     let code = page.strip_prefix("/captions/").expect("it is a page");
     let seen = stranger.get(&format!("/v1/captions/{code}")).await;
     assert_eq!((seen.status.as_u16(), &seen.json["title"]), (200, &json!("定例会")));
@@ -244,6 +284,7 @@ async fn who_has_the_link_reads_captions_without_an_account_until_it_is_closed()
     assert_eq!(again.hear(|_| true).await, message);
     let other = administrator.post(&format!("/v1/live/{id}/link"), json!({ "open": false })).await;
     assert_eq!(other.json["url"], Value::Null);
+    assert_eq!(administrator.get(&format!("/v1/live/{id}/link")).await.json["url"], Value::Null);
     let end = tokio::time::timeout(Duration::from_secs(20), line.next()).await;
     assert_eq!(end.expect("it is told at once"), None);
     assert_eq!(stranger.get(&format!("/v1/captions/{code}")).await.status, 404);

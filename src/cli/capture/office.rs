@@ -83,12 +83,13 @@ impl Office {
         Ok(Self { root, token, tls: Arc::new(tls), http })
     }
 
-    /// Begins the session of a recording, or finds the one of its meeting that goes on; returns its name.
+    /// Begins the session of a recording, or finds the one of its meeting that goes on; returns its name. Whose answer was
+    /// lost gets the same session again by the recording's own `name`, and no second one.
     ///
     /// Errors: [`Setback`].
-    pub async fn begin(&self, recording: &Recording) -> Result<String, Setback> {
+    pub async fn begin(&self, recording: &Recording, name: Option<&str>) -> Result<String, Setback> {
         let Recording { title, meeting, room, .. } = recording;
-        let wish = json!({ "title": title, "meeting_id": meeting, "room": room });
+        let wish = json!({ "request_id": name, "title": title, "meeting_id": meeting, "room": room });
         let answer = self
             .http
             .post(self.url("/v1/live"))

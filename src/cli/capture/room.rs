@@ -86,7 +86,7 @@ pub async fn begin_session(
 ) {
     let (mut pause, mut told) = (TRY_AGAIN.0, None);
     while recording.live.is_none() {
-        let setback = match office.begin(&recording).await {
+        let setback = match office.begin(&recording, folder.name()).await {
             Ok(name) => {
                 recording.live = Some(name.clone());
                 if let Err(error) = folder.keep(&recording) {

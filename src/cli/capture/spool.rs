@@ -169,6 +169,12 @@ impl RecordingFolder {
         &self.0
     }
 
+    /// Returns the name of the recording, a UUID.
+    pub fn name(&self) -> Option<&str> {
+        let name = self.0.file_name()?.to_str()?;
+        uuid::Uuid::parse_str(name).ok().map(|_| name)
+    }
+
     /// Keeps what is known of the recording; the former note stays until the new one is whole.
     ///
     /// Errors: the disk.

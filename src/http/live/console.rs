@@ -187,11 +187,29 @@ pub async fn link(
     let (room, _) = admitted(&app, &caller, id, Standing::Edit).await?;
     let code = input.open.then(code);
     app.live.set_code(&room, code.clone(), &caller.actor, app.now()).await?;
+    Ok(Json(link_view(&app, &headers, code.as_deref())))
+}
+
+/// Shows the caption link for people without an account, with its picture, if there is one.
+#[utoipa::path(get, path = "/v1/live/{id}/link", tag = "live", params(("id" = Id, Path)),
+    responses((status = 200, body = LinkView), (status = 404, body = Problem)))]
+pub async fn read_link(
+    State(app): State<Shared>,
+    caller: Caller,
+    Path(id): Path<Id>,
+    headers: HeaderMap,
+) -> Result<Json<LinkView>, Problem> {
+    caller.require_scope(Scope::Read)?;
+    let (room, _) = admitted(&app, &caller, id, Standing::Read).await?;
+    Ok(Json(link_view(&app, &headers, room.code().as_deref())))
+}
+
+fn link_view(app: &Shared, headers: &HeaderMap, code: Option<&str>) -> LinkView {
     let scheme = if app.settings.secure { "https" } else { "http" };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let url = code.map(|code| format!("{scheme}://{host}{}", public::page(&code)));
+    let url = code.map(|code| format!("{scheme}://{host}{}", public::page(code)));
     let qr = url.as_deref().and_then(public::qr);
-    Ok(Json(LinkView { url, qr }))
+    LinkView { url, qr }
 }
 
 /// Lists sentences, the newest first, for those who correct them.

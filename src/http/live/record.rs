@@ -43,6 +43,10 @@ const SYNC_EVERY: Duration = Duration::from_millis(500);
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// How long a microphone may say nothing at all.
 const SILENCE_MAX: Duration = Duration::from_secs(50);
+/// Both after the meeting was ended: people wait for the recording, and a line that is gone must not hold it up.
+const ENDED: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(10));
+/// How often it is looked whether it is time to ask.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long it may take to read what it is told.
 const SEND_MAX: Duration = Duration::from_secs(10);
 /// How long the microphone may take to close its end.
@@ -53,7 +57,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// Which microphone.
 #[derive(Deserialize, IntoParams)]
 pub struct RecordQuery {
-    /// Its number in the meeting, from 0; the next free one if absent.
+    /// Its number in the meeting, from 0; the next free one if absent, or if another microphone has it.
     stream: Option<u32>,
 }
 
@@ -141,7 +145,6 @@ async fn greet(
     }
     let microphone: Id =
         stream.parse().map_err(|_| End::Refused(close_code::INVALID, "stream is no UUID"))?;
-    let number = number.unwrap_or_else(|| next_number(room, microphone));
     let stream = match app.live.connect(room, microphone, (number, rate_hz)).await {
         Ok(Connected::Stream(stream)) => stream,
         Ok(Connected::TooMany) => return Err(End::Refused(close_code::POLICY, "too many microphones")),
@@ -166,13 +169,6 @@ async fn welcome(stream: &Arc<Stream>, socket: &mut WebSocket) -> Result<Pen, En
     Ok(pen)
 }
 
-fn next_number(room: &Room, microphone: Id) -> u32 {
-    let streams = room.streams();
-    let known = streams.iter().find(|stream| stream.origin.microphone == microphone);
-    let next = || streams.iter().map(|stream| stream.origin.number + 1).max().unwrap_or(0);
-    known.map_or_else(next, |stream| stream.origin.number)
-}
-
 /// A microphone on the line.
 struct Microphone<'a> {
     app: &'a Shared,
@@ -185,6 +181,10 @@ struct Microphone<'a> {
     /// The place that was asked for, and when.
     asked: Option<(u64, Mono)>,
     heard_at: Mono,
+    /// When it was last asked whether it is there.
+    pinged_at: Mono,
+    /// Whether the meeting has ended, and it is asked more often.
+    is_hurried: bool,
     acknowledged: u64,
     /// Whether the microphone itself has said where it ends.
     said_end: bool,
@@ -203,6 +203,8 @@ impl<'a> Microphone<'a> {
             status: None,
             asked: None,
             heard_at: Mono::now(),
+            pinged_at: Mono::now(),
+            is_hurried: false,
             acknowledged,
             said_end: false,
         }
@@ -225,7 +227,7 @@ impl<'a> Microphone<'a> {
         news: &mut watch::Receiver<u64>,
     ) -> Result<Infallible, End> {
         self.tell_status(socket).await?;
-        let (mut syncs, mut pings) = (every(SYNC_EVERY), every(PING_EVERY));
+        let (mut syncs, mut looks) = (every(SYNC_EVERY), every(LOOK_EVERY));
         loop {
             tokio::select! {
                 message = socket.recv() => match message {
@@ -236,18 +238,31 @@ impl<'a> Microphone<'a> {
                     return Err(End::Refused(close_code::AWAY, "the microphone has connected again"));
                 }
                 _ = syncs.tick() => self.acknowledge(socket).await?,
-                _ = pings.tick() => {
-                    if Mono::now().since(self.heard_at) > SILENCE_MAX {
-                        return Err(End::Broken);
-                    }
-                    send(socket, Message::Ping(Bytes::new())).await?;
-                }
+                _ = looks.tick() => self.look(socket, Mono::now()).await?,
                 changed = news.changed() => {
                     changed.map_err(|_| End::Clean)?;
                     self.tell_status(socket).await?;
                 }
             }
         }
+    }
+
+    /// Asks now and then whether somebody is there, and ends if nobody has answered for long.
+    async fn look(&mut self, socket: &mut WebSocket, now: Mono) -> Result<(), End> {
+        let is_open = self.room.phase().is_open();
+        let (every, silence_max) = if is_open { (PING_EVERY, SILENCE_MAX) } else { ENDED };
+        if !is_open && !std::mem::replace(&mut self.is_hurried, true) {
+            // Nobody was asked so often before.
+            self.heard_at = now;
+        }
+        if now.since(self.heard_at) > silence_max {
+            return Err(End::Broken);
+        }
+        if now.since(self.pinged_at) < every {
+            return Ok(());
+        }
+        self.pinged_at = now;
+        send(socket, Message::Ping(Bytes::new())).await
     }
 
     async fn hear(&mut self, socket: &mut WebSocket, message: Message) -> Result<(), End> {

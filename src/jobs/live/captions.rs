@@ -8,12 +8,13 @@ use tokio::runtime::Handle as Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::ear::Ear;
+use super::voices::Voices;
 use super::{Allowed, Settings};
 use crate::clock::{Mono, UnixMs};
 use crate::jobs::recognise::{Setback, Tools, Workshop};
 use crate::minutes::dictionary::Day;
 use crate::speech::engine::Health;
-use crate::speech::live::{AskId, CaptionEvent, LiveSettings, Output, Trouble};
+use crate::speech::live::{Ask, AskId, CaptionEvent, LiveSettings, Output, Trouble};
 use crate::speech::schedule::house::{Admission, BatchLeave, Engine, Next, Refusal, RoomId, Ticket};
 use crate::speech::schedule::{House, Level};
 use crate::speech::{Language, Recognition as Heard};
@@ -38,6 +39,8 @@ pub(super) struct Captions {
     tools: Option<Tools>,
     house: House,
     ears: BTreeMap<RoomId, Ear>,
+    /// Whoever tells whose sentences are; nobody if that is not wished.
+    voices: Option<Voices>,
     /// Questions at the engine.
     flying: BTreeMap<u64, Ticket>,
     names: u64,
@@ -54,6 +57,7 @@ impl Captions {
             live: settings.live.clone(),
             workshop: settings.workshop.clone(),
             allowed,
+            voices: settings.speakers.then(|| Voices::new(runtime.clone())),
             runtime,
             tools: None,
             house: House::new(Engine { slots: 1, yields: true }),
@@ -80,7 +84,7 @@ impl Captions {
                 continue;
             }
             self.hear(now);
-            self.carry_out(clock());
+            self.carry_out(clock);
             self.submit(clock());
             self.receive(clock);
             self.observe(clock());
@@ -114,6 +118,9 @@ impl Captions {
         self.renew_words();
         for room in rooms.iter().filter(|room| room.phase() == Phase::Recording) {
             self.tell_state(room);
+        }
+        if let Some(voices) = &mut self.voices {
+            voices.keep(|id| rooms.iter().any(|room| room.kind.id == *id && room.phase() != Phase::Sealed));
         }
     }
 
@@ -199,6 +206,9 @@ impl Captions {
 
     fn close_ear(&mut self, id: RoomId) {
         let Some(ear) = self.ears.remove(&id) else { return };
+        if let Some(voices) = &mut self.voices {
+            voices.close(id);
+        }
         if ear.session.is_over() {
             ear.stream.is_told();
         }
@@ -256,11 +266,44 @@ impl Captions {
     }
 
     /// Does what the sessions want.
-    fn carry_out(&mut self, now: Mono) {
+    fn carry_out(&mut self, clock: fn() -> Mono) {
+        let now = clock();
         for id in self.ears.keys().copied().collect::<Vec<_>>() {
             while let Some(output) = self.ears.get_mut(&id).and_then(|ear| ear.session.poll(now)) {
+                if let Output::Recognise(ask) = &output {
+                    self.hear_voice(id, ask, clock);
+                }
                 self.carry_out_one(id, output, now);
             }
+        }
+    }
+
+    /// Hears whose sentence it is while its text is written, as long as that makes no caption late.
+    fn hear_voice(&mut self, id: RoomId, ask: &Ask, clock: fn() -> Mono) {
+        self.take_voices();
+        let (Some(voices), Some(ear)) = (&mut self.voices, self.ears.get(&id)) else { return };
+        let voice = self.tools.as_ref().and_then(Tools::voice);
+        let is_wanted = !ear.room.kind.is_door && ear.own_speaker().is_none();
+        if let Some(voice) = voice.filter(|_| is_wanted && self.house.is_at_ease(clock())) {
+            voices.listen(id, ask, &voice, clock);
+        }
+    }
+
+    /// Tells whose sentence it is: one microphone a person if there are several, else by the voice.
+    fn speaker(&mut self, id: RoomId, start_ms: u64) -> Option<u16> {
+        self.take_voices();
+        let (Some(voices), Some(ear)) = (&mut self.voices, self.ears.get(&id)) else { return None };
+        let by_voice = voices.speaker(ear.room.kind.id, id, start_ms).map(|speaker| speaker.0);
+        ear.own_speaker().or(by_voice).filter(|_| !ear.room.kind.is_door)
+    }
+
+    /// Takes the voices that were heard meanwhile, and counts what that took among the costs of a room.
+    fn take_voices(&mut self) {
+        let Some(voices) = &mut self.voices else { return };
+        let threads = f64::from(self.workshop.threads.max(1));
+        for effort in voices.take() {
+            // The engine counts all its threads as one.
+            self.house.heard_voice(effort.took.div_f64(threads), effort.sound_ms as f64 / 1_000.0);
         }
     }
 
@@ -288,6 +331,7 @@ impl Captions {
     }
 
     fn show(&mut self, id: RoomId, event: CaptionEvent) {
+        let speaker = event.as_final().and_then(|text| self.speaker(id, text.start_ms));
         let Some(ear) = self.ears.get_mut(&id) else { return };
         let (line, stream) = (ear.line(event.utterance()), ear.stream.origin.number);
         let offset_ms = ear.room.offset_ms(&ear.stream);
@@ -306,7 +350,8 @@ impl Captions {
             }
             CaptionEvent::Final(text) if !text.text().is_empty() => {
                 let (start_ms, end_ms) = (offset_ms + text.start_ms, offset_ms + text.end_ms);
-                let line = Line { line, stream, start_ms, end_ms, text: text.text(), heard: None };
+                let (text, heard) = (text.text(), None);
+                let line = Line { line, stream, start_ms, end_ms, text, speaker, heard };
                 if let Err(error) = self.runtime.block_on(self.live.show(&ear.room, line)) {
                     let error: &dyn std::error::Error = &error;
                     tracing::error!(error, "a caption could not be kept; it was shown");

@@ -95,6 +95,12 @@ impl Ear {
         Ok(heard)
     }
 
+    /// Returns the speaker whose microphone this is, where several stand side by side: there it is one a person.
+    pub fn own_speaker(&self) -> Option<u16> {
+        let own = u16::try_from(self.stream.origin.number).unwrap_or(u16::MAX).saturating_add(1);
+        self.room.is_one_a_person().then_some(own)
+    }
+
     fn is_behind(&self) -> bool {
         self.reader.end < self.stream.progress().written
     }

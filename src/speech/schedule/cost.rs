@@ -22,11 +22,13 @@ pub struct Costs {
     pub final_per_s: f64,
     /// A guess.
     pub partial_s: f64,
+    /// A second of sound whose voice is heard; nothing where speakers are not told apart.
+    pub voice_per_s: f64,
 }
 
 impl Default for Costs {
     fn default() -> Self {
-        Self { final_per_s: FINAL_START, partial_s: PARTIAL_START_S }
+        Self { final_per_s: FINAL_START, partial_s: PARTIAL_START_S, voice_per_s: 0.0 }
     }
 }
 
@@ -41,9 +43,14 @@ impl Costs {
         follow(&mut self.partial_s, alone(took, beside));
     }
 
+    /// Learns what hearing the voice in this much sound took.
+    pub fn learn_voice(&mut self, took: Duration, sound_s: f64) {
+        follow(&mut self.voice_per_s, took.as_secs_f64() / sound_s.max(1.0));
+    }
+
     /// Returns the share of the engine that one room needs.
     pub fn room_share(&self) -> f64 {
-        SPEECH_SHARE * (self.final_per_s + self.partial_s / PARTIAL_EVERY_S)
+        SPEECH_SHARE * (self.final_per_s + self.voice_per_s + self.partial_s / PARTIAL_EVERY_S)
     }
 
     /// Returns how many rooms can have captions at once; one always.
@@ -83,6 +90,16 @@ mod tests {
         };
         assert!(after(2_000) == 1 && after(20_000) == 1);
         assert!(after(100) > 8, "{}", after(100));
+    }
+
+    #[test]
+    fn a_machine_that_hears_voices_slowly_has_fewer_rooms() {
+        let mut costs = Costs::default();
+        let before = costs.rooms_max();
+        for _ in 0..50 {
+            costs.learn_voice(Duration::from_millis(500), 5.0);
+        }
+        assert!(costs.rooms_max() < before, "{costs:?}");
     }
 
     #[test]

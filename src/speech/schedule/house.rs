@@ -241,13 +241,28 @@ impl House {
         self.rooms.contains_key(&flight.room).then_some((flight.room, flight.ask))
     }
 
+    /// Learns what hearing the voice of a sentence took, in engine seconds.
+    pub fn heard_voice(&mut self, took: Duration, sound_s: f64) {
+        self.costs.learn_voice(took, sound_s);
+    }
+
+    /// Tells whether there is time for what captions can do without: nothing is left out, and no final was late just now.
+    pub fn is_at_ease(&self, now: Mono) -> bool {
+        self.ladder.level() == Level::Full && !self.is_late(now)
+    }
+
     /// Looks whether there is more to do than can be done; tells the new level for all sessions if that changes it.
     pub fn observe(&mut self, now: Mono) -> Option<Level> {
+        self.ladder.observe(self.is_late(now), now)
+    }
+
+    /// Tells whether a final is late, or was a moment ago.
+    fn is_late(&self, now: Mono) -> bool {
         let is_late = |due: Due| due.urgency == Urgency::Final && Due::at(Urgency::Final, now) > due;
         let waiting = self.rooms.values().flat_map(|room| &room.finals).any(|ask| is_late(ask.request.due));
         let flying = self.flying.values().any(|flight| is_late(flight.due));
         let was = self.late_at.is_some_and(|at| now.since(at) < LATE_REMEMBERED);
-        self.ladder.observe(waiting || flying || was, now)
+        waiting || flying || was
     }
 
     /// Returns how much is left out now.

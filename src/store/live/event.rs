@@ -156,6 +156,9 @@ pub struct Line {
     pub end_ms: u64,
     /// The text as it is shown now.
     pub text: String,
+    /// Who speaks, as far as it can be told while people speak: 1 is 話者1. The minutes are told apart anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<u16>,
     /// What was shown before a person corrected it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heard: Option<String>,

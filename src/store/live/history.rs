@@ -204,8 +204,13 @@ mod tests {
         Event::Tentative(Tentative { line, stream: 0, start_ms: 0, end_ms: 1, committed, tail })
     }
 
+    fn empty(line: u64) -> Line {
+        let (text, speaker, heard) = (String::new(), None, None);
+        Line { line, stream: 0, start_ms: 0, end_ms: 1, text, speaker, heard }
+    }
+
     fn finished(line: u64, text: &str) -> Event {
-        Event::Final(Line { line, stream: 0, start_ms: 0, end_ms: 1, text: text.to_owned(), heard: None })
+        Event::Final(Line { text: text.to_owned(), ..empty(line) })
     }
 
     fn missed(history: &History, after: Option<u64>) -> Vec<(u64, String)> {
@@ -265,8 +270,7 @@ mod tests {
 
     #[test]
     fn numbers_never_begin_again_after_a_restart() {
-        let line = Line { line: 4, stream: 0, start_ms: 0, end_ms: 1, text: String::new(), heard: None };
-        let mut history = History::new(1_000, vec![line], Vec::new(), Status::default());
+        let mut history = History::new(1_000, vec![empty(4)], Vec::new(), Status::default());
         assert_eq!(missed(&history, Some(57)), [(999, "snapshot".to_owned())]);
         assert_eq!((history.tell(tentative(5, "あ")), history.next_line()), (1_000, 6));
     }

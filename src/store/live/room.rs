@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::event::{Event, Line, Phase, Recognition, Snapshot, Status};
 use super::history::History;
+use super::several::is_one_a_person;
 use super::stream::Stream;
 use crate::clock::UnixMs;
 use crate::store::Id;
@@ -52,6 +53,10 @@ struct Changing {
     ended_at: Option<UnixMs>,
     /// When the last microphone said something.
     heard_at: UnixMs,
+    /// Whether it was known before this start of the server, and nobody has waited for its microphones since.
+    is_old: bool,
+    /// Where microphones that were not waited for were to end.
+    cut_short: BTreeMap<Id, u64>,
     code: Option<String>,
     /// Counts how often the words to listen for have changed.
     words: u64,
@@ -79,6 +84,8 @@ impl Room {
             phase,
             ended_at: None,
             heard_at: kind.began_at,
+            is_old: false,
+            cut_short: BTreeMap::new(),
             code,
             words: 0,
             streams: BTreeMap::new(),
@@ -108,6 +115,29 @@ impl Room {
         self.changing().heard_at = now;
     }
 
+    /// Says that its microphones are waited for: after a new start of the server none has had the time to come back.
+    pub(super) fn waits(&self, now: UnixMs) {
+        let mut changing = self.changing();
+        if std::mem::take(&mut changing.is_old) {
+            changing.heard_at = now;
+        }
+    }
+
+    /// Says that a microphone was not waited for up to where it was to end.
+    pub(super) fn is_cut_short(&self, microphone: Id, end: u64) {
+        self.changing().cut_short.insert(microphone, end);
+    }
+
+    /// Returns where a microphone that was not waited for was to end: later sound is not wanted from it either.
+    pub(super) fn end_of(&self, microphone: Id) -> Option<u64> {
+        self.changing().cut_short.get(&microphone).copied()
+    }
+
+    /// Tells whether sound of the meeting may still lie at a microphone.
+    pub(super) fn lacks_sound(&self) -> bool {
+        !self.changing().cut_short.is_empty()
+    }
+
     /// Returns the secret part of the caption link, if there is one.
     pub fn code(&self) -> Option<String> {
         self.changing().code.clone()
@@ -128,6 +158,11 @@ impl Room {
         let mut streams: Vec<_> = self.changing().streams.values().cloned().collect();
         streams.sort_by_key(|stream| (stream.origin.number, stream.origin.id));
         streams
+    }
+
+    /// Tells whether there is one microphone a person, as far as that can be told now.
+    pub fn is_one_a_person(&self) -> bool {
+        is_one_a_person(&self.streams().iter().filter_map(|stream| stream.heard_when()).collect::<Vec<_>>())
     }
 
     /// Returns how long the recording is at a moment, in milliseconds; also if its sound is still on its way.
@@ -230,7 +265,8 @@ impl Room {
     }
 
     pub(super) fn ended_before(&self, ended_at: UnixMs) {
-        self.changing().ended_at = Some(ended_at);
+        let mut changing = self.changing();
+        (changing.ended_at, changing.is_old) = (Some(ended_at), true);
     }
 
     pub(super) fn set_code(&self, code: Option<String>) {

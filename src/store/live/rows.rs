@@ -79,8 +79,7 @@ impl Store {
         actor: &Actor,
         now: UnixMs,
     ) -> Result<LiveRow, StoreError> {
-        let id = Id::new();
-        let NewLive { meeting, user, room, wish, code } = new.clone();
+        let NewLive { id, meeting, user, room, wish, code } = new.clone();
         let kind = Kind { id, meeting, user, room, wish, began_at: now, is_door: false };
         let mut tx = self.write().await?;
         let sql = "INSERT INTO lives (id, meeting_id, user_id, room, phase, wish, code, numbers_until, began_at) \
@@ -157,7 +156,8 @@ impl Store {
             };
             let stream = u32::try_from(row.count(1)?).unwrap_or(0);
             let (line, start_ms, end_ms) = (row.count(0)?, row.count(2)?, row.count(3)?);
-            Ok(Line { line, stream, start_ms, end_ms, text, heard })
+            // Who speaks is in memory only: it was a guess.
+            Ok(Line { line, stream, start_ms, end_ms, text, speaker: None, heard })
         };
         let mut lines = rows.iter().map(line).collect::<Result<Vec<_>, StoreError>>()?;
         lines.reverse();

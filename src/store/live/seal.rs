@@ -1,7 +1,8 @@
 //! What was recorded live becomes an ordinary recording: once, whatever breaks off in between.
 //!
 //! One microphone becomes a mono file with the very samples it sent. Several become the channels of one file, each
-//! from the moment on at which it was switched on; where their rates differ, all are brought to 16 kHz.
+//! from the moment on at which it was switched on; where their rates differ, all are brought to 16 kHz. Where the clock of
+//! one was found to err, a sample is repeated or left out now and then, so that all keep the server's time.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -9,15 +10,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::drift::Steady;
 use super::event::Phase;
 use super::journal::Reader;
 use super::room::{Room, base, offset_ms};
+use super::several::{Heard, is_one_a_person};
 use super::stream::Stream;
 use super::{Live, WAV, staging};
 use crate::audio::frames::Frame;
 use crate::audio::resample::Resampler;
 use crate::audio::{SAMPLE_RATE_HZ, rf64};
 use crate::clock::UnixMs;
+use crate::speech::diarize::Wanted;
 use crate::store::audit::{Actor, Entry, hex};
 use crate::store::blobs::{BlobKey, Blobs, Sealed};
 use crate::store::dialect::values;
@@ -28,8 +32,11 @@ use crate::store::{Id, StoreError};
 
 /// What kind of file it becomes.
 const MIME: &str = "audio/wav";
-/// How long a microphone that has not said its end is waited for.
+/// How long a microphone that is connected, but has not said its end, is waited for.
 const SILENCE_MAX: Duration = Duration::from_secs(10 * 60);
+/// How long one is waited for whose line is gone, after a person has ended the meeting: a line that broke for a moment is
+/// there again by then, and people wait for the recording.
+const GONE_MAX: Duration = Duration::from_secs(15);
 /// Frames written at a time: a quarter of a second at the usual rate.
 const PIECE_FRAMES: usize = 12_000;
 
@@ -42,15 +49,16 @@ struct Part {
     streams: Vec<Arc<Stream>>,
 }
 
-/// Returns what can be sealed now. Who keeps silent for a long time is waited for no longer: what comes later becomes a
-/// further recording.
+/// Returns what can be sealed now. Who keeps silent for a long time, or is gone, is waited for no longer: what comes later
+/// becomes a further recording.
 fn due(room: &Room, now: UnixMs) -> Vec<Part> {
     let streams = room.streams();
-    let is_late = now.since(room.heard_at()) >= SILENCE_MAX;
-    let is_due = |stream: &Arc<Stream>| is_late || is_done(stream);
+    let silence = now.since(room.heard_at());
+    let is_due = |stream: &Arc<Stream>| silence >= SILENCE_MAX || is_done(stream);
+    let is_gone = |stream: &Arc<Stream>| silence >= GONE_MAX && !stream.progress().connected;
     match room.phase() {
         Phase::Recording | Phase::Paused => Vec::new(),
-        Phase::Ended if streams.iter().all(is_due) => {
+        Phase::Ended if streams.iter().all(|stream| is_due(stream) || is_gone(stream)) => {
             vec![Part { upload: room.kind.id, is_whole: true, streams }]
         }
         Phase::Ended => Vec::new(),
@@ -89,6 +97,7 @@ impl Live {
         // Nobody writes any more, and nobody adds a microphone meanwhile.
         let _one = self.0.changing.lock().await;
         let mut recorded = Vec::new();
+        room.waits(now);
         for part in due(room, now) {
             let mut pens = Vec::new();
             for stream in &part.streams {
@@ -96,6 +105,9 @@ impl Live {
             }
             recorded.extend(self.seal_part(room, &part, blobs, now).await?);
             for stream in &part.streams {
+                if let Some(end) = stream.progress().end.filter(|_| !is_done(stream)) {
+                    room.is_cut_short(stream.origin.microphone, end);
+                }
                 room.forget_stream(stream.origin.id);
                 let path = stream.path().to_owned();
                 staging::on_disk(move || staging::remove(&path)).await?;
@@ -123,6 +135,15 @@ impl Live {
         Ok(known.or(recorded))
     }
 
+    /// Tells how the speakers of a part are told apart: by the microphone if there was one a person, else by their voices.
+    async fn speakers(&self, room: &Room, part: &Part) -> Result<Wanted, StoreError> {
+        let now = part.streams.iter().filter_map(|stream| stream.heard_when());
+        let sealed = self.0.store.live_streams(room.kind.id, true).await?;
+        let before = sealed.iter().filter_map(|(origin, end, at)| Heard::of(origin, (*end)?, *at));
+        let all: Vec<Heard> = now.chain(before).collect();
+        Ok(if is_one_a_person(&all) { Wanted::Channels } else { Wanted::Auto })
+    }
+
     /// Writes the sound of a part into the store of audio; nothing if nobody ever spoke into it.
     async fn seal_sound(&self, part: &Part, blobs: &Blobs) -> Result<Option<(BlobKey, Sealed)>, SealError> {
         let heard: Vec<_> = part.streams.iter().filter(|stream| stream.length_ms() > 0).cloned().collect();
@@ -146,6 +167,7 @@ impl Live {
         now: UnixMs,
     ) -> Result<Option<Recorded>, StoreError> {
         let (meeting, user, actor) = (room.kind.meeting, room.kind.user, Actor::server());
+        let speakers = self.speakers(room, part).await?;
         let mut tx = self.0.store.write().await?;
         let mut recorded = None;
         if let Some((key, sealed)) = sealed {
@@ -160,20 +182,28 @@ impl Live {
                 mime: MIME.to_owned(),
             };
             let recording = tx.add_recording(&new, now).await?;
-            let settings = jobs::Settings::default();
+            let settings = jobs::Settings { speakers, ..jobs::Settings::default() };
             let job =
                 NewJob { meeting: Some(meeting), recording, user, settings, priority: Priority::Normal };
             let job = tx.enqueue(&job, &actor, now).await?;
-            let detail =
-                serde_json::json!({ "live": room.kind.id, "bytes": new.bytes, "sha256": new.sha256 });
+            let drift_ppm: Vec<_> = part.streams.iter().map(|stream| stream.drift_ppm()).collect();
+            let detail = serde_json::json!({
+                "live": room.kind.id, "bytes": new.bytes, "sha256": new.sha256, "drift_ppm": drift_ppm,
+            });
             tx.audit(Entry::done(&actor, now, "recording.create", recording).on(meeting).with(detail))
                 .await?;
             recorded =
                 Some(Recorded { meeting: Some(meeting), recording, job: Some(job), sha256: new.sha256 });
         }
         for stream in &part.streams {
+            let (id, written) = (stream.origin.id, stream.progress().written);
+            if written == stream.origin.first_sample {
+                // Who comes again begins at the same place: the name of the part is free for it.
+                tx.run("DELETE FROM live_streams WHERE id = $1", values![id]).await?;
+                continue;
+            }
             let sql = "UPDATE live_streams SET sealed = 1, samples_end = $2 WHERE id = $1";
-            tx.run(sql, values![stream.origin.id, stream.progress().written]).await?;
+            tx.run(sql, values![id, written]).await?;
         }
         if part.is_whole {
             tx.run("UPDATE lives SET phase = 'sealed' WHERE id = $1", values![room.kind.id]).await?;
@@ -193,7 +223,9 @@ fn write_file(streams: &[Arc<Stream>], path: &Path) -> Result<(), StoreError> {
     let base = base(streams);
     let mut channels = Vec::new();
     for stream in streams {
-        channels.push(Channel::open(stream, rate_hz, offset_ms(stream, base))?);
+        // A single microphone has nothing to agree with: its samples are left as they came.
+        let drift_ppm = if streams.len() > 1 { stream.drift_ppm().unwrap_or(0) } else { 0 };
+        channels.push(Channel::open(stream, rate_hz, offset_ms(stream, base), drift_ppm)?);
     }
     // The length stands in the head: it is known, for nobody writes any more.
     let frames = channels.iter().map(|channel| channel.frames).max().unwrap_or(0);
@@ -225,6 +257,7 @@ fn write_file(streams: &[Arc<Stream>], path: &Path) -> Result<(), StoreError> {
 struct Channel {
     reader: Reader,
     resampler: Option<(Resampler, Vec<f32>)>,
+    steady: Steady,
     /// Samples it gives in all, its silence before the beginning included.
     frames: u64,
     /// Silence that is still to come before its beginning.
@@ -235,17 +268,19 @@ struct Channel {
 }
 
 impl Channel {
-    fn open(stream: &Stream, rate_hz: u32, offset_ms: u64) -> Result<Self, StoreError> {
+    fn open(stream: &Stream, rate_hz: u32, offset_ms: u64, drift_ppm: i64) -> Result<Self, StoreError> {
         let unusable = |_| StoreError::Damaged { what: format!("{} Hz", stream.origin.rate_hz) };
         let own = stream.origin.rate_hz;
         let resampler = if own == rate_hz { None } else { Some(Resampler::new(own).map_err(unusable)?) };
-        let silence = offset_ms.saturating_mul(u64::from(rate_hz)) / 1_000;
-        let samples = stream.progress().written - stream.origin.first_sample;
+        let steady = Steady::new(drift_ppm, stream.length_ms());
+        let silence = (offset_ms + steady.later_ms).saturating_mul(u64::from(rate_hz)) / 1_000;
+        let samples = steady.length(stream.progress().written - stream.origin.first_sample);
         let samples =
             if resampler.is_some() { crate::audio::resample::output_len(samples, own) } else { samples };
         Ok(Self {
             reader: stream.read()?,
             resampler: resampler.map(|resampler| (resampler, Vec::new())),
+            steady,
             frames: silence + samples,
             silence,
             ready: Vec::new(),
@@ -283,8 +318,9 @@ impl Channel {
     }
 
     fn take(&mut self, samples: &[i16]) {
+        let samples = self.steady.take(samples);
         match &mut self.resampler {
-            None => self.ready.extend(samples),
+            None => self.ready.extend(&samples),
             Some((resampler, out)) => {
                 let samples: Vec<f32> = samples.iter().map(|sample| f32::from(*sample) / 32_768.0).collect();
                 resampler.push(&samples, out);
@@ -311,6 +347,10 @@ fn to_s16(sample: f32) -> i16 {
 #[expect(clippy::disallowed_methods, reason = "the tests look at files, as the world does")]
 mod tests {
     use super::*;
+    use crate::store::live::CaptionWish;
+    use crate::store::live::event::Status;
+    use crate::store::live::history::History;
+    use crate::store::live::room::Kind;
     use crate::store::live::stream::Origin;
 
     const BEGAN: UnixMs = UnixMs::from_ms(1_790_000_000_000);
@@ -365,5 +405,45 @@ mod tests {
         let folder = tempfile::tempdir().expect("there is room");
         let only = heard(folder.path(), (0, 44_100), 0, -7).await;
         assert_eq!(written(folder.path(), &[only]), (44_100, vec![-7; 44_100]));
+    }
+
+    /// Makes a meeting that a person has ended just now, with a microphone that owes half of its sound.
+    async fn ended(folder: &Path, connected: bool) -> Room {
+        let wish = CaptionWish::default();
+        let (id, meeting, user, room) = (Id::new(), Id::new(), Id::new(), String::new());
+        let kind = Kind { id, meeting, user, room, wish, began_at: BEGAN, is_door: false };
+        let history = History::new(1, Vec::new(), Vec::new(), Status::default());
+        let room = Room::new(kind, Phase::Recording, None, history, 100);
+        let stream = heard(folder, (0, 8_000), 0, 5).await;
+        stream.set_end(16_000);
+        stream.connected(connected);
+        room.add_stream(stream);
+        room.set_phase(Phase::Ended, BEGAN);
+        room
+    }
+
+    #[tokio::test]
+    async fn a_microphone_whose_line_is_gone_is_waited_for_seconds_and_one_that_is_there_minutes() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let after = |seconds: u64| BEGAN.plus(Duration::from_secs(seconds));
+        let (gone, there) = (ended(folder.path(), false).await, ended(folder.path(), true).await);
+        let counts = |seconds| (due(&gone, after(seconds)).len(), due(&there, after(seconds)).len());
+        assert_eq!([counts(14), counts(15), counts(599), counts(600)], [(0, 0), (1, 0), (1, 0), (1, 1)]);
+        // It has come back, and was heard: now it is waited for like any other.
+        gone.streams()[0].connected(true);
+        gone.hears(after(20));
+        assert!(due(&gone, after(100)).is_empty());
+    }
+
+    #[tokio::test]
+    async fn after_a_new_start_a_microphone_has_time_to_come_back() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let room = ended(folder.path(), false).await;
+        room.ended_before(BEGAN);
+        let start = BEGAN.plus(Duration::from_secs(7_200));
+        room.waits(start);
+        assert!(due(&room, start.plus(Duration::from_secs(14))).is_empty());
+        room.waits(start.plus(Duration::from_secs(14)));
+        assert_eq!(due(&room, start.plus(Duration::from_secs(15))).len(), 1);
     }
 }

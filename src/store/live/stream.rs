@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::drift::Drift;
 use super::journal::{Journal, Reader};
+use super::several::Heard;
 use crate::audio::frames::Frame;
 use crate::clock::UnixMs;
 use crate::store::{Id, StoreError};
@@ -63,6 +65,8 @@ pub struct Stream {
     /// Tells whoever writes that somebody else wants to go on.
     wish: Mutex<CancellationToken>,
     progress: watch::Sender<Progress>,
+    /// How its clock runs against the server's, since the server's start.
+    drift: Mutex<Drift>,
 }
 
 /// The right to write a stream, until it is dropped.
@@ -97,6 +101,7 @@ impl Stream {
             pen: Arc::default(),
             wish: Mutex::default(),
             progress: watch::Sender::new(progress),
+            drift: Mutex::default(),
         }
     }
 
@@ -122,6 +127,12 @@ impl Stream {
         Reader::open(&self.path)
     }
 
+    /// Returns when it heard what it has heard so far; nothing if that is nothing.
+    pub(super) fn heard_when(&self) -> Option<Heard> {
+        let Progress { written, began_at, .. } = self.progress();
+        Heard::of(&self.origin, written, began_at)
+    }
+
     /// Returns how long it is so far, in milliseconds.
     pub fn length_ms(&self) -> u64 {
         self.ms(self.progress().written)
@@ -142,8 +153,20 @@ impl Stream {
         reach_ms.max(self.length_ms())
     }
 
+    /// Returns by how much its clock errs, as far as that can be told.
+    ///
+    /// Units: millionths, positive when it is slow.
+    pub(super) fn drift_ppm(&self) -> Option<i64> {
+        self.drift().ppm()
+    }
+
+    fn drift(&self) -> MutexGuard<'_, Drift> {
+        self.drift.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Says that no time passes for the recording until the next sound comes.
     pub(super) fn rest(&self, now: UnixMs) {
+        self.drift().rest();
         let reach_ms = self.ms_at(now);
         self.progress.send_modify(|progress| {
             progress.reach_ms = reach_ms;
@@ -214,7 +237,9 @@ impl Stream {
 
     /// Learns from a frame that came at `now` when the recording began: sound never comes before it was heard.
     fn heard(&self, frame: &Frame, now: UnixMs) {
-        let began = now.minus(Duration::from_millis(self.ms(frame.end())));
+        let end_ms = self.ms(frame.end());
+        self.drift().hear(end_ms, now);
+        let began = now.minus(Duration::from_millis(end_ms));
         self.progress.send_modify(|progress| {
             progress.written = frame.end();
             progress.anchor = Some(progress.anchor.map_or(began, |anchor| anchor.min(began)));

@@ -1,13 +1,13 @@
 //! A server that speaks the protocol of live sound and nothing else, and a cable to it that can be cut.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -51,11 +51,20 @@ pub struct Books {
     /// How often a microphone said who it is.
     pub hellos: usize,
     by_name: HashMap<String, Stream>,
+    /// Meetings that microphones went to.
+    lives: BTreeSet<String>,
+    /// Answers to wishes that are still to be lost on their way.
+    lost: usize,
     paused: bool,
     ended: bool,
 }
 
 impl Books {
+    /// Returns the meetings that microphones went to.
+    pub fn lives(&self) -> Vec<&str> {
+        self.lives.iter().map(String::as_str).collect()
+    }
+
     /// Returns how many microphones came.
     pub fn streams(&self) -> usize {
         self.by_name.len()
@@ -158,6 +167,11 @@ impl Desk {
         self.present = Some((present, server));
     }
 
+    /// Loses the next answers to wishes: who wished does not learn that it was heard.
+    pub fn lose_answers(&self, count: usize) {
+        self.shelf.change(|books| books.lost = count);
+    }
+
     /// Ends the meeting, as somebody at the console does.
     pub fn end_all(&self) {
         self.shelf.change(|books| books.ended = true);
@@ -205,23 +219,33 @@ impl Desk {
 
 type Place = (Arc<Shelf>, watch::Receiver<()>);
 
-async fn begin(State((shelf, _)): State<Place>, headers: HeaderMap, Json(wish): Json<Value>) -> Json<Value> {
+async fn begin(
+    State((shelf, _)): State<Place>,
+    headers: HeaderMap,
+    Json(wish): Json<Value>,
+) -> Result<Json<Value>, StatusCode> {
     let token = headers["authorization"].to_str().expect("it is text").to_owned();
-    let number = shelf.change(|books| {
+    let (number, is_lost) = shelf.change(|books| {
         books.tokens.push(token);
+        // The same wish has the same meeting.
+        let known = books.wishes.iter().position(|before| before["request_id"] == wish["request_id"]);
+        let number = known.unwrap_or(books.wishes.len()) + 1;
         books.wishes.push(wish);
-        books.wishes.len()
+        let is_lost = books.lost > 0;
+        books.lost = books.lost.saturating_sub(1);
+        (number, is_lost)
     });
-    Json(json!({ "live": format!("live-{number}") }))
+    if is_lost { Err(StatusCode::BAD_GATEWAY) } else { Ok(Json(json!({ "live": format!("live-{number}") }))) }
 }
 
 async fn record(
     State((shelf, mut presence)): State<Place>,
-    Path(_id): Path<String>,
+    Path(live): Path<String>,
     Query(query): Query<HashMap<String, usize>>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let number = query["stream"];
+    shelf.change(|books| books.lives.insert(live));
     upgrade.on_upgrade(move |socket| async move {
         tokio::select! {
             _ = presence.changed() => {}
@@ -309,6 +333,8 @@ async fn sync(shelf: &Shelf, name: &str, socket: &mut WebSocket) -> Option<()> {
 pub struct Cable {
     address: SocketAddr,
     whole: watch::Sender<bool>,
+    /// How many lines were tried while it was cut.
+    refused: Arc<watch::Sender<usize>>,
 }
 
 impl Cable {
@@ -333,9 +359,14 @@ impl Cable {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let (whole, state) = watch::channel(true);
+        let refused = Arc::new(watch::Sender::new(0));
+        let counter = Arc::clone(&refused);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let (mut state, tls) = (state.clone(), tls.clone());
+                if !*state.borrow() {
+                    counter.send_modify(|refused| *refused += 1);
+                }
                 tokio::spawn(async move {
                     if *state.borrow_and_update() {
                         tokio::select! {
@@ -346,7 +377,7 @@ impl Cable {
                 });
             }
         });
-        Self { address, whole }
+        Self { address, whole, refused }
     }
 
     /// Returns the port of its near end.
@@ -362,6 +393,12 @@ impl Cable {
     /// Breaks every connection and lets none stand.
     pub fn cut(&self) {
         self.whole.send_replace(false);
+    }
+
+    /// Waits until so many more lines were tried in vain.
+    pub async fn refuses(&self, times: usize) {
+        let until = *self.refused.borrow() + times;
+        self.refused.subscribe().wait_for(|refused| *refused >= until).await.expect("the cable is there");
     }
 
     /// Lets connections stand again.

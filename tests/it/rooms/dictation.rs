@@ -62,7 +62,12 @@ async fn i17_a_seat_taken_back_in_the_middle_of_a_dictation_costs_no_letter_and_
     assert_eq!(ended.status, 204, "{:?}", ended.json);
 
     let lost = dictation.write(AFTER, 2).await;
-    assert_eq!((lost.status.as_u16(), lost.json["code"].as_str()), (412, Some("seat_lost")), "{:?}", lost.json);
+    assert_eq!(
+        (lost.status.as_u16(), lost.json["code"].as_str()),
+        (412, Some("seat_lost")),
+        "{:?}",
+        lost.json
+    );
     assert!(text(&lost.json, "title").contains("退庁後の使用"), "{:?}", lost.json);
     // The microphone was never asked for a seat: what is heard after it is stored like what was heard before.
     microphone.send_all(&sound, 96_000, 192_000).await;

@@ -18,7 +18,7 @@ const SOON: Duration = Duration::from_secs(30);
 pub struct Line(pub WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Line {
-    /// Opens a socket, or tells the status it was refused with.
+    /// Opens a socket, or tells the status it was refused with; 0 if the line broke before.
     pub async fn open(root: &str, path: &str, token: Option<&str>) -> Result<Self, u16> {
         let url = format!("{}{path}", root.replace("http://", "ws://"));
         let mut request = url.into_client_request().expect("it is an address");
@@ -29,7 +29,7 @@ impl Line {
         match connect_async(request).await {
             Ok((stream, _)) => Ok(Self(stream)),
             Err(Error::Http(response)) => Err(response.status().as_u16()),
-            Err(error) => panic!("{error}"),
+            Err(_) => Err(0),
         }
     }
 
@@ -87,9 +87,13 @@ pub struct Microphone {
 
 impl Microphone {
     /// Connects.
-    pub async fn connect(root: &str, live: &str, token: &str, (name, rate_hz): (Id, u32)) -> Self {
-        let path = format!("/v1/live/{live}/record");
-        let mut line = Line::open(root, &path, Some(token)).await.expect("the microphone may connect");
+    pub async fn connect(root: &str, live: &str, token: &str, who: (Id, u32)) -> Self {
+        Self::on(root, &format!("/v1/live/{live}/record"), token, who).await
+    }
+
+    /// Connects by a path of its own choice.
+    pub async fn on(root: &str, path: &str, token: &str, (name, rate_hz): (Id, u32)) -> Self {
+        let mut line = Line::open(root, path, Some(token)).await.expect("the microphone may connect");
         line.say(json!({ "type": "hello", "stream": name, "rate_hz": rate_hz, "protocol": 1 })).await;
         let welcome = line.hear_type("welcome").await;
         let stored = welcome["stored"].as_u64().expect("a number");

@@ -23,13 +23,13 @@ pub async fn tell(store: &Store, (user, actor): (Id, &Actor), meeting: Id) -> Ve
     let live = Live::open(store, &journals).await.expect("a fresh folder can hold journals");
     let wish = CaptionWish { no_store: false, link: true, delay_s: 3 };
     let code = Some(format!("code-{meeting}"));
-    let new = NewLive { meeting, user, room: "第一会議室".to_owned(), wish, code };
+    let new = NewLive { id: Id::new(), meeting, user, room: "第一会議室".to_owned(), wish, code };
     let mut seen = Vec::new();
     let Ok(Begun::New(room)) = live.begin(&new, actor, at(200)).await else { panic!("it begins") };
     let again = live.begin(&new, actor, at(201)).await;
     seen.push(("begun again", format!("{:?}", again.map(|begun| matches!(begun, Begun::Known(_))))));
     let microphone = Id::new();
-    let Ok(Connected::Stream(stream)) = live.connect(&room, microphone, (0, 16_000)).await else {
+    let Ok(Connected::Stream(stream)) = live.connect(&room, microphone, (Some(0), 16_000)).await else {
         panic!("it connects")
     };
     let mut pen = stream.take_pen().await.expect("it is free");
@@ -37,8 +37,8 @@ pub async fn tell(store: &Store, (user, actor): (Id, &Actor), meeting: Id) -> Ve
     seen.push(("frame", format!("{:?}", pen.take(frame, at(210)).await)));
     seen.push(("durable", format!("{:?}", pen.sync().await)));
     drop(pen);
-    let (text, heard) = ("水道慮金。".to_owned(), None);
-    let line = Line { line: room.new_line(), stream: 0, start_ms: 0, end_ms: 900, text, heard };
+    let (text, speaker, heard) = ("水道慮金。".to_owned(), None, None);
+    let line = Line { line: room.new_line(), stream: 0, start_ms: 0, end_ms: 900, text, speaker, heard };
     seen.push(("shown", format!("{:?}", live.show(&room, line).await)));
     let corrected = live.correct(&room, (1, "水道料金。".to_owned()), actor, at(211)).await;
     seen.push(("corrected", format!("{corrected:?}")));

@@ -1,7 +1,7 @@
 // Captions as they are told by the server, and as they stand on a screen. Pure: the clock is an argument.
 
-/** A sentence as it stays, unless a person corrects it; `heard` is what was shown before. */
-export type Line = { line: number; stream: number; start_ms: number; end_ms: number; text: string; heard?: string }
+/** A sentence as it stays, unless a person corrects it; `heard` is what was shown before, `speaker` who probably says it, from 1. */
+export type Line = { line: number; stream: number; start_ms: number; end_ms: number; text: string; speaker?: number; heard?: string }
 /** A sentence that is being spoken: `committed` only grows, `tail` may change. */
 export type Tentative = { line: number; stream: number; start_ms: number; end_ms: number; committed: string; tail: string }
 /** A mark or a heading, set while people spoke. */
@@ -103,7 +103,7 @@ export function agendaNow(captions: Captions): Note | null {
 }
 
 /** Something on the screen: a sentence, or what somebody wrote. `settled` stays, `loose` may change. */
-export type Passage = { key: string; line: number | null; stream: number | null; settled: string; loose: string; isCorrected: boolean; isMessage: boolean }
+export type Passage = { key: string; line: number | null; stream: number | null; speaker: number | null; settled: string; loose: string; isCorrected: boolean; isMessage: boolean }
 
 /** Returns what a screen shows at `now` that holds captions back for `delayMs`: meanwhile they can be corrected. */
 export function passages(captions: Captions, now: number, delayMs: number): Passage[] {
@@ -111,16 +111,16 @@ export function passages(captions: Captions, now: number, delayMs: number): Pass
   const found: { order: number; passage: Passage }[] = []
   for (const line of captions.lines) {
     if (!isDue(line.came) || line.text === '') continue
-    found.push({ order: line.line, passage: { key: `l${line.line}`, line: line.line, stream: line.stream, settled: line.text, loose: '', isCorrected: line.heard !== undefined, isMessage: false } })
+    found.push({ order: line.line, passage: { key: `l${line.line}`, line: line.line, stream: line.stream, speaker: line.speaker ?? null, settled: line.text, loose: '', isCorrected: line.heard !== undefined, isMessage: false } })
   }
   // What may still change is not held back: it is not shown at all.
   for (const one of delayMs > 0 ? [] : captions.tentative) {
     if (one.committed + one.tail === '') continue
-    found.push({ order: one.line, passage: { key: `l${one.line}`, line: one.line, stream: one.stream, settled: one.committed, loose: one.tail, isCorrected: false, isMessage: false } })
+    found.push({ order: one.line, passage: { key: `l${one.line}`, line: one.line, stream: one.stream, speaker: null, settled: one.committed, loose: one.tail, isCorrected: false, isMessage: false } })
   }
   for (const one of captions.messages) {
     if (!isDue(one.came)) continue
-    found.push({ order: one.after + 0.5, passage: { key: `m${one.seq}`, line: null, stream: null, settled: one.text, loose: '', isCorrected: false, isMessage: true } })
+    found.push({ order: one.after + 0.5, passage: { key: `m${one.seq}`, line: null, stream: null, speaker: null, settled: one.text, loose: '', isCorrected: false, isMessage: true } })
   }
   return found.sort((a, b) => a.order - b.order).map(({ passage }) => passage)
 }
@@ -132,8 +132,16 @@ export function nextDue(captions: Captions, now: number, delayMs: number): numbe
   return waiting.length > 0 ? Math.min(...waiting) : null
 }
 
-/** A row of the hall's screen. */
-export type Row = { key: string; line: number | null; settled: string; loose: string; isMessage: boolean; isFirst: boolean; stream: number | null }
+/** Returns the speaker to be named before a passage: who has just spoken is not named again. */
+export function named(passages: readonly Passage[], index: number): number | null {
+  const speaker = passages[index]?.speaker ?? null
+  let before = index - 1
+  while (passages[before]?.isMessage) before--
+  return speaker !== (passages[before]?.speaker ?? null) ? speaker : null
+}
+
+/** A row of the hall's screen; `speaker` is to be named at its beginning, `stream` where no speaker is known. */
+export type Row = { key: string; line: number | null; settled: string; loose: string; isMessage: boolean; isFirst: boolean; stream: number | null; speaker: number | null }
 
 /** A row must not begin with these; they hang at its end. */
 const NOT_FIRST = /[\p{Pe}\p{Pf},.!?、。，．・：；？！\u30fc\u3005\u3041\u3043\u3045\u3047\u3049\u3063\u3083\u3085\u3087\u308e\u30a1\u30a3\u30a5\u30a7\u30a9\u30c3\u30e3\u30e5\u30e7\u30ee]/u
@@ -147,7 +155,7 @@ function width(character: string): number {
 
 /** Cuts passages into rows of at most `most` full-width characters (one more, where a mark hangs), by the rules of Japanese print. */
 export function rows(passages: readonly Passage[], most: number): Row[] {
-  return passages.flatMap((passage) => {
+  return passages.flatMap((passage, at) => {
     const characters = [...passage.settled, ...passage.loose]
     const settled = [...passage.settled].length
     const cuts = cutsOf(characters, most)
@@ -155,7 +163,8 @@ export function rows(passages: readonly Passage[], most: number): Row[] {
       const to = cuts[index + 1] ?? characters.length
       const text = (a: number, b: number) => characters.slice(a, Math.max(a, b)).join('')
       return {
-        key: `${passage.key}.${index}`, line: passage.line, stream: passage.stream, isMessage: passage.isMessage, isFirst: index === 0,
+        key: `${passage.key}.${index}`, line: passage.line, stream: passage.speaker === null ? passage.stream : null, isMessage: passage.isMessage, isFirst: index === 0,
+        speaker: index === 0 ? named(passages, at) : null,
         settled: text(from, Math.min(to, settled)), loose: text(Math.max(from, settled), to),
       }
     })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { agendaNow, colours, contrast, firstRow, isOvertaken, lagSeconds, nextDue, noCaptions, passages, rows, told, type CaptionEvent, type Captions, type Status } from '../../src/state/captions'
+import { agendaNow, colours, contrast, firstRow, isOvertaken, lagSeconds, named, nextDue, noCaptions, passages, rows, told, type CaptionEvent, type Captions, type Status } from '../../src/state/captions'
 
 const status: Status = { phase: 'recording', recognition: 'running', sentence: '録音中です。', lag_ms: 0, level: 'full' }
 const at = { stream: 0, start_ms: 0, end_ms: 1 }
@@ -41,7 +41,7 @@ test('a screen that holds captions back shows them corrected, and nothing that m
 })
 
 test('rows break by the rules of Japanese print, and a growing sentence never moves what stands', () => {
-  const passage = { key: 'l1', line: 1, stream: 0, settled: 'ただいまから令和八年第一回の', loose: '定例会を開会します。', isCorrected: false, isMessage: false }
+  const passage = { key: 'l1', line: 1, stream: 0, speaker: null, settled: 'ただいまから令和八年第一回の', loose: '定例会を開会します。', isCorrected: false, isMessage: false }
   const found = rows([passage], 15)
   expect(found.map((row) => row.settled + row.loose)).toEqual(['ただいまから令和八年第一回の定', '例会を開会します。'])
   expect(found.map((row) => [row.settled.length, row.loose.length])).toEqual([[14, 1], [0, 9]])
@@ -82,7 +82,7 @@ test('every pair of colours can be read from the last row', () => {
 })
 
 test('a screen moves on by rows and never back, also when a sentence becomes shorter', () => {
-  const make = (text: string) => rows([{ key: 'l1', line: 1, stream: 0, settled: text, loose: '', isCorrected: false, isMessage: false }], 10)
+  const make = (text: string) => rows([{ key: 'l1', line: 1, stream: 0, speaker: null, settled: text, loose: '', isCorrected: false, isMessage: false }], 10)
   const long = make('あ'.repeat(45))
   const first = firstRow(long, null, 3)
   expect(first).toBe(2)
@@ -90,4 +90,12 @@ test('a screen moves on by rows and never back, also when a sentence becomes sho
   expect(firstRow(short, long[first]?.key ?? null, 3)).toBe(2)
   // What was at the top is gone: the newest rows are shown.
   expect(firstRow(short, 'l0.0', 3)).toBe(1)
+})
+
+test('a speaker is named where they begin, on a row and in a list, and not again', () => {
+  const said = (seq: number, speaker?: number): CaptionEvent => ({ seq, kind: 'final', line: seq, ...at, text: 'はい。', ...(speaker === undefined ? {} : { speaker }) })
+  const captions = all([said(1, 1), said(2, 1), { seq: 3, kind: 'message', text: '（拍手）' }, said(4, 1), said(5, 2), said(6), said(7, 2)])
+  const shown = passages(captions, 1_000_000, 0)
+  expect(shown.map((_, index) => named(shown, index))).toEqual([1, null, null, null, 2, null, 2])
+  expect(rows(shown, 2).filter((row) => row.speaker !== null).map((row) => [row.line, row.speaker])).toEqual([[1, 1], [5, 2], [7, 2]])
 })

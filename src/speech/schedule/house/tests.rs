@@ -226,3 +226,13 @@ fn work_that_is_too_much_for_ever_ends_in_captions_that_are_late_and_still_compl
     let lost = day.asked - day.finals_answered - waiting as u64 - u64::from(day.computing.is_some());
     assert_eq!(lost, 0);
 }
+
+#[test]
+fn what_captions_can_do_without_is_left_out_before_the_first_step_of_the_ladder() {
+    let mut house = house(NATIVE, 1);
+    assert!(house.is_at_ease(at(0)));
+    house.ask(RoomId(1), ask(1, Urgency::Final, 1_000));
+    assert!(house.is_at_ease(at(900)), "it is not due yet");
+    assert!(!house.is_at_ease(at(1_100)), "a final is late");
+    assert_eq!(house.level(), Level::Full);
+}
