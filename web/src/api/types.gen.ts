@@ -432,7 +432,7 @@ export interface paths {
         /**
          * Begins to record a meeting: one that is there, or a new one.
          * @description It begins in any case; `status` says whether there are captions, and if not, why. A meeting that is being recorded
-         *     already is answered with 200.
+         *     already, and a wish that was fulfilled before, also if that has ended since, are answered with 200.
          */
         post: operations["live_begin"];
         delete?: never;
@@ -567,7 +567,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Shows the caption link for people without an account, with its picture, if there is one. */
+        get: operations["live_read_link"];
         put?: never;
         /** Makes a new caption link for people without an account, or takes it away. */
         post: operations["live_link"];
@@ -3542,6 +3543,7 @@ export interface components {
             /** @description The groups of words to listen for; those of the meeting if absent. */
             groups?: components["schemas"]["Id"][] | null;
             meeting_id?: components["schemas"]["Id"] | null;
+            request_id?: components["schemas"]["Id"] | null;
             /** @description The name of the room. */
             room?: string;
         };
@@ -4335,7 +4337,10 @@ export interface components {
             /** @description `accurate` or `fast`; accurate if absent */
             preset?: string | null;
             recording?: components["schemas"]["Id"] | null;
-            /** @description `auto`, `off`, `channels` (one microphone a person) or how many speakers there are, `1` to `20`; auto if absent */
+            /**
+             * @description `auto`, `off`, `channels` (one microphone a person) or how many speakers there are, `1` to `20`; if absent
+             *     `channels` where it was so before, else auto
+             */
             speakers?: string | null;
             stretch?: components["schemas"]["Stretch"] | null;
         };
@@ -8654,6 +8659,74 @@ export interface operations {
             };
         };
     };
+    live_read_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Which one of `/v1/live`. */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkView"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     live_link: {
         parameters: {
             query?: never;
@@ -9056,7 +9129,7 @@ export interface operations {
     live_record: {
         parameters: {
             query?: {
-                /** @description Its number in the meeting, from 0; the next free one if absent. */
+                /** @description Its number in the meeting, from 0; the next free one if absent, or if another microphone has it. */
                 stream?: number | null;
             };
             header?: never;
@@ -10618,7 +10691,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/csv": number[];
+                    "text/csv": string;
                 };
             };
             /** @description Unauthorized */
