@@ -1,7 +1,6 @@
 //! What a voice must offer to be grouped with others, whichever network heard it.
 
-use crate::speech::voice::Embedding;
-use crate::speech::voice::campplus::Timbre;
+use crate::speech::voice::Direction;
 
 /// A voice as a direction.
 pub(super) trait Alike: Clone {
@@ -17,21 +16,7 @@ pub(super) trait Alike: Clone {
         Self: 'a;
 }
 
-impl Alike for Embedding {
-    fn numbers(&self) -> &[f32] {
-        self.values()
-    }
-
-    fn cosine(&self, other: &Self) -> f32 {
-        self.cosine(other)
-    }
-
-    fn weighted<'a>(voices: impl IntoIterator<Item = (&'a Self, f32)>) -> Option<Self> {
-        Self::weighted(voices)
-    }
-}
-
-impl Alike for Timbre {
+impl<const N: usize> Alike for Direction<N> {
     fn numbers(&self) -> &[f32] {
         self.values()
     }

@@ -2,7 +2,8 @@
 
 use super::channels::marked;
 use super::scene::{Seen, Track, edge, frame_start};
-use super::{SpeakerId, Turn, Voiced};
+use super::turns::numbered;
+use super::{Turn, Voiced};
 use crate::audio::MediaSpan;
 use crate::speech::segmentation::{CLASSES, SPEAKERS, speakers_of};
 use crate::speech::voice::campplus::Timbre;
@@ -59,7 +60,7 @@ pub(super) fn turns(seen: &Seen, windows: &[Voiced<Timbre>], believed: &[Vec<f64
         first[*frame] = Some(speaker);
     }
     let second = second(seen, &first, &speech, &sounds, speakers);
-    numbered((0..speakers).flat_map(|speaker| spans(&first, &second, speaker)).collect())
+    ordered((0..speakers).flat_map(|speaker| spans(&first, &second, speaker)).collect())
 }
 
 fn middle_ms(frame: usize) -> f64 {
@@ -273,15 +274,7 @@ fn spans(first: &[Option<usize>], second: &[Option<usize>], speaker: usize) -> V
 }
 
 /// Numbers the speakers in the order in which they first speak, and marks where two overlap.
-fn numbered(mut spans: Vec<(MediaSpan, usize)>) -> Vec<Turn> {
+fn ordered(mut spans: Vec<(MediaSpan, usize)>) -> Vec<Turn> {
     spans.sort_by_key(|(span, speaker)| (span.start(), *speaker));
-    let mut order: Vec<usize> = Vec::new();
-    let number = |(span, speaker): (MediaSpan, usize)| {
-        let place = order.iter().position(|known| *known == speaker).unwrap_or_else(|| {
-            order.push(speaker);
-            order.len() - 1
-        });
-        Turn { span, speaker: SpeakerId(place as u16 + 1), overlap: false }
-    };
-    marked(&spans.into_iter().map(number).collect::<Vec<Turn>>())
+    marked(&numbered(spans))
 }

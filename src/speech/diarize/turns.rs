@@ -129,7 +129,7 @@ fn joined(moments: &[MediaSpan], path: &[usize]) -> Vec<(MediaSpan, usize)> {
 }
 
 /// Numbers the speakers in the order in which they first speak.
-fn numbered(turns: Vec<(MediaSpan, usize)>) -> Vec<Turn> {
+pub(super) fn numbered(turns: Vec<(MediaSpan, usize)>) -> Vec<Turn> {
     let mut order: Vec<usize> = Vec::new();
     let number = |(span, speaker): (MediaSpan, usize)| {
         let place = order.iter().position(|known| *known == speaker).unwrap_or_else(|| {

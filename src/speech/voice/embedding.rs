@@ -5,18 +5,21 @@ use std::fmt;
 /// Numbers of an embedding.
 pub const DIMENSIONS: usize = 256;
 
-/// A voice as the network hears it: two of the same speaker point in nearly the same direction.
+/// A voice as GE2E hears it: what names are remembered by.
+pub type Embedding = Direction<DIMENSIONS>;
+
+/// A voice as a network of `N` outputs hears it: two of the same speaker point in nearly the same direction.
 ///
 /// Range: finite, of length 1.
 #[derive(Clone, PartialEq)]
-pub struct Embedding(Box<[f32; DIMENSIONS]>);
+pub struct Direction<const N: usize>(Box<[f32; N]>);
 
-impl Embedding {
+impl<const N: usize> Direction<N> {
     /// Takes a direction of any length and makes it 1; nothing if it has none or is no direction.
     ///
-    /// Range: exactly [`DIMENSIONS`] finite numbers, not all of them zero.
+    /// Range: exactly `N` finite numbers, not all of them zero.
     pub fn new(values: &[f32]) -> Option<Self> {
-        let mut values: Box<[f32; DIMENSIONS]> = Box::new(values.try_into().ok()?);
+        let mut values: Box<[f32; N]> = Box::new(values.try_into().ok()?);
         let length = values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
         if !length.is_finite() || length <= f64::from(f32::MIN_POSITIVE) {
             return None;
@@ -34,7 +37,7 @@ impl Embedding {
 
     /// Returns the middle of voices that count differently; nothing if nothing counts.
     pub fn weighted<'a>(voices: impl IntoIterator<Item = (&'a Self, f32)>) -> Option<Self> {
-        let mut sum = [0.0; DIMENSIONS];
+        let mut sum = [0.0; N];
         for (voice, weight) in voices {
             for (sum, value) in sum.iter_mut().zip(voice.0.iter()) {
                 *sum += value * weight;
@@ -58,15 +61,15 @@ impl Embedding {
     }
 
     /// Returns the direction.
-    pub fn values(&self) -> &[f32; DIMENSIONS] {
+    pub fn values(&self) -> &[f32; N] {
         &self.0
     }
 }
 
 /// A voice is personal data: it must not get into a log by way of `{:?}`.
-impl fmt::Debug for Embedding {
+impl<const N: usize> fmt::Debug for Direction<N> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Embedding(…)")
+        out.write_str("Direction(…)")
     }
 }
 
@@ -95,6 +98,14 @@ mod tests {
     }
 
     #[test]
+    fn what_counts_more_pulls_the_middle_of_two_voices_towards_it() {
+        let middle =
+            Embedding::weighted([(&axis(0), 2.0), (&axis(1), 1.0)]).expect("two voices have a middle");
+        assert!((middle.cosine(&axis(0)) - 2.0 / 5.0_f32.sqrt()).abs() < 1e-6);
+        assert_eq!(Embedding::weighted([(&axis(0), 0.0)]), None);
+    }
+
+    #[test]
     fn what_is_no_direction_is_no_voice() {
         assert_eq!(Embedding::new(&[0.0; DIMENSIONS]), None);
         assert_eq!(Embedding::new(&[1.0; DIMENSIONS - 1]), None);
@@ -107,6 +118,6 @@ mod tests {
 
     #[test]
     fn a_voice_is_never_printed() {
-        assert_eq!(format!("{:?}", axis(0)), "Embedding(…)");
+        assert_eq!(format!("{:?}", axis(0)), "Direction(…)");
     }
 }

@@ -18,7 +18,7 @@ mod mel;
 mod net;
 pub mod weights;
 
-pub use embedding::{DIMENSIONS, Embedding};
+pub use embedding::{DIMENSIONS, Direction, Embedding};
 pub use level::{LEVEL_DBFS, raised};
 pub use mel::{BANDS, HOP_SAMPLES, Mels};
 pub use net::{Voice, WINDOW_FRAMES};

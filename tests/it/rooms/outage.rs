@@ -50,7 +50,7 @@ async fn an_engine_that_is_killed_costs_no_sample_and_captions_go_on() {
     let house = House::open(folder.path(), true).await;
     let live = house.begin(json!({ "title": "定例会" })).await;
     let (id, meeting) = (text(&live, "live"), text(&live, "meeting"));
-    let sound: Vec<i16> = meeting_sound(36).iter().map(|sample| (sample * 32_767.0) as i16).collect();
+    let sound: Vec<i16> = meeting_sound(70).iter().map(|sample| (sample * 32_767.0) as i16).collect();
     let samples = sound.len() as u64;
     let path = format!("/v1/live/{id}/captions");
     let mut captions =
@@ -58,8 +58,8 @@ async fn an_engine_that_is_killed_costs_no_sample_and_captions_go_on() {
     let mut microphone = house.microphone(&id, Id::new(), 16_000).await;
     let patience = Duration::from_secs(120);
     let (mut killed, mut at) = (0, 0);
-    // The pauses between sentences of the sample meeting lie before these places.
-    for until in [16_000 * 9, 16_000 * 22] {
+    // The sample meeting has pauses that end an utterance at 20, 55 and 66 seconds.
+    for until in [16_000 * 22, 16_000 * 58] {
         microphone.send_all(&sound, at, until).await;
         let heard_until = at * 1_000 / 16_000;
         let is_new = |event: &Value| event["kind"] == "final" && event["end_ms"].as_u64() > Some(heard_until);
@@ -72,7 +72,7 @@ async fn an_engine_that_is_killed_costs_no_sample_and_captions_go_on() {
     }
     assert!(killed >= 2, "{killed} engines were killed");
     microphone.send_all(&sound, at, samples).await;
-    let is_last = |event: &Value| event["kind"] == "final" && event["start_ms"].as_u64() > Some(20_000);
+    let is_last = |event: &Value| event["kind"] == "final" && event["start_ms"].as_u64() > Some(55_000);
     let last = captions.hear_within(patience, is_last).await;
     assert!(text(&last, "text").chars().count() > 2, "{last}");
     microphone.end(samples).await;

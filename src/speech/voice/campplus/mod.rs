@@ -15,11 +15,9 @@
 mod dense;
 mod fbank;
 mod head;
-mod timbre;
 pub mod weights;
 
 pub use fbank::{BANDS, FRAME_SAMPLES, HOP_SAMPLES};
-pub use timbre::Timbre;
 
 use dense::{Dense, statistics};
 use fbank::Fbank;
@@ -27,7 +25,11 @@ use head::Head;
 use weights::{DIMENSIONS, LAST, Norm, parse};
 
 use super::VoiceError;
+use super::embedding::Direction;
 use crate::speech::native::kernels::{Level, Packed, Precision, Scratch, Tail, linear};
+
+/// A voice within one recording.
+pub type Timbre = Direction<DIMENSIONS>;
 
 /// Fewest frames in which there is a voice: 0.1 s.
 pub const FRAMES_MIN: usize = 10;
