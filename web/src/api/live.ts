@@ -19,6 +19,7 @@ export type LiveView = {
   viewers: number
 }
 export type LiveInput = {
+  request_id?: string
   meeting_id?: string
   title?: string
   held_on?: string
