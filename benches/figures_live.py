@@ -104,7 +104,7 @@ def three():
     run, _ = three_rooms()
     final = [seconds for room in run["rooms"] for seconds in latencies(room)[1]]
     levels = ", ".join(f"{at / 1000:.0f} s {level}" for at, level in run["levels"]) or "none"
-    note = f"{len(final)} finals, p50 {screens.percentile(final, 0.5):.2f}, max {max(final):.2f} s; other work on four threads {HOG} s"
+    note = f"{len(final)} finals, p50 {screens.percentile(final, 0.5):.2f}, max {max(final):.2f} s; other work on 16 threads {HOG} s"
     at_most("three_rooms_final_p95", screens.percentile(final, 0.95), "s", 4, note)
     say("three_rooms_finals_lost", lost(run), "finals", "0", lost(run) == 0)
     worst = max((LEVELS.index(level) for _, level in run["levels"]), default=0)

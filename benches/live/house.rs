@@ -22,7 +22,7 @@ const FRAME_MS: u64 = 100;
 /// How long is waited for the last finals.
 const LAST_WAIT_MS: u64 = 60_000;
 /// Threads of the work that takes the machine away, and their place behind the server, as the engine's.
-const HOGS: usize = 4;
+const HOGS: usize = 16;
 
 struct Room {
     session: Session,

@@ -1,7 +1,9 @@
 //! What two guesses in a row agree on stays on the screen. Pure.
 //!
 //! Compared are characters (Japanese has no spaces) after NFKC and without punctuation. The last characters agreed on are
-//! held back: they lie at the edge of the sound, where a guess is weakest.
+//! held back: they lie at the edge of the sound, where a guess is weakest. What no second guess has said yet is shown a few
+//! characters far, since a guess that changes its mind erases all behind the place; and what stands on the screen keeps its
+//! spelling as long as it compares equal.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -10,12 +12,15 @@ use crate::speech::detect::is_punctuation;
 /// Characters at the end of an agreement that are not yet believed.
 const HELD_BACK: usize = 3;
 
+/// Characters that are shown beyond what two guesses agree on.
+const AHEAD: usize = 4;
+
 /// What stands on the screen of one utterance.
 #[derive(Debug, Clone, Default)]
 pub struct Agreement {
     /// Agreed on; only ever grows.
     committed: String,
-    /// The rest of the last guess.
+    /// The rest of the last guess, as far as it is shown.
     tail: String,
     /// The rest of the last guess, as it is compared; `None` before the first.
     before: Option<Vec<char>>,
@@ -35,18 +40,20 @@ impl Agreement {
     /// Takes a guess at the whole utterance so far; tells whether the screen changes.
     pub fn hear(&mut self, guess: &str) -> bool {
         let shown = (self.committed.len(), std::mem::take(&mut self.tail));
+        let on_screen = Spelled::of(&shown.1);
         let guess = Spelled::of(guess);
         let known = Spelled::of(&self.committed);
         let from = best_prefix(&known.compared, &guess.compared);
         let rest = guess.behind(from);
-        let same = self.before.as_ref().map_or(0, |before| {
-            before.iter().zip(&rest.compared).take_while(|(before, now)| before == now).count()
-        });
+        let rest = on_screen.followed_by(&rest, common(&on_screen.compared, &rest.compared));
+        let same = self.before.as_ref().map_or(0, |before| common(before, &rest.compared));
         let agreed = same.saturating_sub(HELD_BACK);
         let (committed, tail) = rest.split(agreed);
         self.committed.push_str(&committed);
         self.before = Some(rest.compared[agreed..].to_vec());
-        self.tail = tail;
+        let far = same - agreed + AHEAD;
+        let spelled = Spelled::of(&tail);
+        self.tail = if far < spelled.compared.len() { spelled.split(far).0 } else { tail };
         (self.committed.len(), &self.tail) != (shown.0, &shown.1)
     }
 }
@@ -83,6 +90,12 @@ impl Spelled {
         self
     }
 
+    /// Returns the first `count` compared characters of this text, and what stands behind as many of `other`.
+    fn followed_by(&self, other: &Self, count: usize) -> Self {
+        let text: String = self.split(count).0 + &other.split(count).1;
+        Self::of(&text)
+    }
+
     /// Splits what is shown behind the first `count` compared characters.
     fn split(&self, count: usize) -> (String, String) {
         let at = self.end_of(count);
@@ -92,6 +105,11 @@ impl Spelled {
     fn end_of(&self, count: usize) -> usize {
         count.checked_sub(1).map_or(0, |last| self.places[last] + 1)
     }
+}
+
+/// Returns how many characters both begin with.
+fn common(a: &[char], b: &[char]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 /// Returns how many characters of `guess` stand for all of `known`: the prefix with the fewest differences, and of
@@ -132,8 +150,15 @@ mod tests {
     }
 
     #[test]
-    fn one_guess_alone_commits_nothing() {
-        assert_eq!(after(&["それでは会議を"]), shown("", "それでは会議を"));
+    fn one_guess_alone_commits_nothing_and_shows_its_first_four_characters() {
+        assert_eq!(after(&["それでは会議を"]), shown("", "それでは"));
+    }
+
+    #[test]
+    fn a_comma_that_comes_and_goes_leaves_the_screen_alone() {
+        let guesses = ["ですので第三", "ですので第三", "ですので、第三回です"];
+        let (committed, tail) = after(&guesses);
+        assert_eq!(format!("{committed}{tail}"), "ですので第三回です");
     }
 
     #[test]
@@ -144,7 +169,7 @@ mod tests {
     #[test]
     fn width_and_punctuation_make_no_difference_and_keep_their_first_form() {
         let guesses = ["第３回の会議を始めます", "第3回の、会議を始めます。"];
-        assert_eq!(after(&guesses), shown("第3回の、会議を始", "めます。"));
+        assert_eq!(after(&guesses), shown("第３回の、会議を始", "めます。"));
     }
 
     #[test]
