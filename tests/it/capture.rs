@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use desk::{Cable, Desk};
 use gijiroku::audio::health::{Advice, Health};
 use gijiroku::store::Id;
-use pulse::{Pulse, RATE_HZ, until, wav};
+use pulse::{Pulse, RATE_HZ, wav};
 use sound::{PIECE, agree, find, holds, place, sound};
 use terminal::Terminal;
 
-use crate::support::{PROGRAM, meeting_sound, repository, text};
+use crate::support::{PROGRAM, meeting_sound, repository, text, until};
 
 /// Plays a sound until the server has it: the loudspeaker of a busy machine stumbles.
 async fn speak(pulse: &Pulse, desk: &Desk, sound: &[i16]) {
@@ -374,10 +374,13 @@ async fn the_sound_of_an_alsa_device_arrives_however_fast_it_comes() {
     client.end();
     desk.look(|books| {
         let heard = books.heard(0);
-        // The plug-in reads on in its file between two calls; what it gives in one call is one piece of it.
         assert_eq!(heard[..1_000], spoken[..1_000]);
+        // The plug-in reads on in its file between two calls: what it gives in one call is one piece of it. What comes
+        // faster than it can be kept is a hole, and silence in the recording; the sound has no silence of its own.
         let at = heard.iter().zip(&spoken).take_while(|(heard, spoken)| heard == spoken).count();
-        assert!(holds(&spoken, &heard[at..at + 1_000]), "{at} samples, then something else");
+        let next: Vec<i16> =
+            heard[at..].iter().copied().skip_while(|sample| *sample == 0).take(1_000).collect();
+        assert!(next.len() < 1_000 || holds(&spoken, &next), "{at} samples, then something else");
     });
 }
 

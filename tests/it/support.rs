@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use gijiroku::audio::reader::MonoReader;
 use gijiroku::speech::transcript::Transcript;
@@ -71,4 +72,15 @@ pub fn transcript(path: &Path) -> Transcript {
 /// Returns a path as text.
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("the test's paths are UTF-8")
+}
+
+/// Waits for something that happens outside of this process.
+pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..3_000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("not within a minute: {what}");
 }

@@ -1,11 +1,12 @@
 //! Uploads by tus and by plain requests: every rule of the protocol, rights and limits, and playing what came.
 
+use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use gijiroku::http::Settings;
 use gijiroku::http::uploads::Uploads;
 use gijiroku::store::users::Role;
@@ -15,6 +16,7 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 use crate::office::{Answer, Office, Person};
+use crate::support::until;
 
 const PART: &str = "application/offset+octet-stream";
 
@@ -77,14 +79,17 @@ pub fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
     value.to_str().expect("headers of answers are text")
 }
 
-/// A body that breaks off after these bytes.
-fn breaking(bytes: &[u8]) -> Body {
-    let pieces: Vec<std::io::Result<Bytes>> = bytes
-        .chunks(7_000)
-        .map(|piece| Ok(Bytes::copy_from_slice(piece)))
-        .chain([Err(std::io::Error::other("the cable was pulled"))])
-        .collect();
-    Body::wrap_stream(stream::iter(pieces))
+/// The body of a part whose connection breaks once the server has put some of it into its file.
+fn breaking(bytes: &[u8], file: &Path) -> Body {
+    let pieces: Vec<std::io::Result<Bytes>> =
+        bytes.chunks(70_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    let file = file.to_owned();
+    let cut = stream::once(async move {
+        until("the server puts bytes into the file", || file.metadata().is_ok_and(|file| file.len() > 0))
+            .await;
+        Err(std::io::Error::other("the cable was pulled"))
+    });
+    Body::wrap_stream(stream::iter(pieces).chain(cut))
 }
 
 fn code(answer: &Answer) -> (u16, &str) {
@@ -95,10 +100,13 @@ fn limited(uploads: Uploads) -> Settings {
     Settings { uploads, ..Settings::default() }
 }
 
-/// Waits until the server shows what is asked for.
+/// Waits until the server shows what is asked for; looks no oftener than an account may ask.
 pub async fn shown(person: &Person, path: &str, fits: impl Fn(&Value) -> bool) -> Value {
-    for _ in 0..100_000 {
+    let mut looks = tokio::time::interval(Duration::from_millis(50));
+    for _ in 0..1_200 {
+        looks.tick().await;
         let answer = person.get(path).await;
+        assert_eq!(answer.status, 200, "{:?}", answer.json);
         if fits(&answer.json) {
             return answer.json;
         }
@@ -259,16 +267,17 @@ async fn the_first_part_may_come_with_the_creation() {
 async fn what_arrived_before_the_connection_broke_is_kept_unless_a_checksum_was_announced() {
     let office = Office::open().await;
     let person = office.administrator().await;
-    let sound = noise(700_000);
-    let path = begin(&person, 700_000, &[]).await;
-    let checked = part(&person, &path, 0, breaking(&sound[..300_000]));
+    let sound = noise(4_000_000);
+    let path = begin(&person, 4_000_000, &[]).await;
+    let file = office.folder.path().join("uploads").join(&path["/v1/uploads/".len()..]);
+    let checked = part(&person, &path, 0, breaking(&sound[..2_500_000], &file));
     let checksum = format!("sha256 {}", STANDARD.encode(Sha256::digest(&sound)));
     assert!(checked.header("Upload-Checksum", checksum).send().await.is_err());
     assert_eq!(offset(&person, &path).await, 0);
-    assert!(part(&person, &path, 0, breaking(&sound[..300_000])).send().await.is_err());
+    assert!(part(&person, &path, 0, breaking(&sound[..2_500_000], &file)).send().await.is_err());
     let kept = shown(&person, &path, |upload| upload["bytes_stored"] != 0).await;
     let kept = kept["bytes_stored"].as_u64().expect("it is a number");
-    assert!(kept <= 300_000 && offset(&person, &path).await == kept);
+    assert!(kept <= 2_500_000 && offset(&person, &path).await == kept);
     let rest = sound[kept as usize..].to_vec();
     assert_eq!(person.send(part(&person, &path, kept, rest)).await.status, 204);
     assert_eq!(person.get(&path).await.json["recorded"]["sha256"], sha256(&sound));

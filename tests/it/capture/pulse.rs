@@ -115,14 +115,3 @@ pub fn wav(sound: &[i16]) -> NamedTempFile {
     writer.finalize().expect("there is room");
     file
 }
-
-/// Waits for something that happens outside of this process.
-pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..3_000 {
-        if is_so() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("not within a minute: {what}");
-}
