@@ -28,7 +28,7 @@ struct Ideal {
     finals_ms: Vec<u64>,
     asked: u64,
     computed: u64,
-    /// Answers by the sound and how hard it was tried; empty where every question is computed.
+    /// Answers by the sound, the hint and how hard it was tried; empty where every question is computed.
     known: Option<HashMap<u64, Recognition>>,
 }
 
@@ -93,7 +93,7 @@ impl Ideal {
 fn key(ask: &Ask) -> u64 {
     let mut hasher = DefaultHasher::new();
     ask.request.samples.iter().for_each(|sample| sample.to_bits().hash(&mut hasher));
-    (ask.request.effort.beam, ask.urgency() == Urgency::Final).hash(&mut hasher);
+    (&ask.request.prompt, ask.request.effort.beam, ask.urgency() == Urgency::Final).hash(&mut hasher);
     hasher.finish()
 }
 

@@ -46,10 +46,11 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Returns how rooms are listened to; LIVE_BEAM and LIVE_ENDPOINT_MS change what is measured against the defaults.
+    /// Returns how rooms are listened to; LIVE_BEAM, LIVE_CONTEXT and LIVE_ENDPOINT_MS change what is measured against the defaults.
     pub fn settings(&self) -> LiveSettings {
         let mut settings = LiveSettings::of(self.backend, Language::Ja);
         settings.beam = number("LIVE_BEAM", settings.beam.into()) as u8;
+        settings.context_tokens = number("LIVE_CONTEXT", settings.context_tokens as u64) as usize;
         settings.delays.endpoint_ms = number("LIVE_ENDPOINT_MS", settings.delays.endpoint_ms);
         settings.delays.endpoint_sentence_ms =
             number("LIVE_SENTENCE_MS", settings.delays.endpoint_sentence_ms);

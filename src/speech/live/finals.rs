@@ -51,7 +51,17 @@ enum State {
     /// Asked.
     Asked(AskId),
     /// Settled.
-    Settled { segments: Vec<Segment>, removed: Vec<Removed>, gap: Option<GapRecord> },
+    Settled(Box<Settled>),
+}
+
+/// What an utterance came to.
+#[derive(Debug)]
+struct Settled {
+    segments: Vec<Segment>,
+    removed: Vec<Removed>,
+    gap: Option<GapRecord>,
+    /// The text as the model wrote it; none where there is reason to doubt it.
+    clean: Vec<u32>,
 }
 
 impl Waiting {
@@ -85,6 +95,11 @@ impl Waiting {
     /// Returns how to ask: language and effort.
     pub fn question(&self) -> (Language, Effort) {
         (self.language, self.effort)
+    }
+
+    /// Tells whether this is another try: what was said before may have led the first one astray.
+    pub fn is_again(&self) -> bool {
+        !self.attempts.is_empty() || self.failures > 0
     }
 
     /// Takes what was heard; `hurry` forbids a second attempt.
@@ -130,17 +145,21 @@ impl Waiting {
     }
 
     fn settle(&mut self) {
-        self.state = match Attempt::best(&self.attempts) {
+        let settled = match Attempt::best(&self.attempts) {
             Some(best) => {
                 let (segments, removed) = settle::sort_out(assemble(&self.window, &best.recognition));
-                State::Settled { segments, removed, gap: None }
+                let is_clean = best.verdict() == Verdict::Good && removed.is_empty();
+                let tokens = best.recognition.pieces.iter().flat_map(|piece| &piece.tokens);
+                let clean = tokens.filter(|_| is_clean).map(|token| token.id).collect();
+                Settled { segments, removed, gap: None, clean }
             }
             None => {
                 let (start_ms, end_ms) = (self.window.span.start().ms(), self.window.span.end().ms());
                 let gap = Some(GapRecord { start_ms, end_ms, reason: "recognizer_failed".to_owned() });
-                State::Settled { segments: Vec::new(), removed: Vec::new(), gap }
+                Settled { segments: Vec::new(), removed: Vec::new(), gap, clean: Vec::new() }
             }
         };
+        self.state = State::Settled(Box::new(settled));
     }
 }
 
@@ -150,6 +169,8 @@ pub struct Finals {
     queue: VecDeque<Waiting>,
     /// The text told last, for the seam behind a cut.
     last_text: String,
+    /// The same as the model wrote it, unless it is doubtful: a loop would spread.
+    context: Vec<u32>,
 }
 
 impl Finals {
@@ -173,6 +194,11 @@ impl Finals {
         self.queue.front()
     }
 
+    /// Returns at most so many tokens of the end of the text told last; none of a doubtful one.
+    pub fn context(&self, tokens_max: usize) -> &[u32] {
+        &self.context[self.context.len().saturating_sub(tokens_max)..]
+    }
+
     /// Returns the one that was asked under this name.
     pub fn asked(&mut self, id: AskId) -> Option<&mut Waiting> {
         self.queue.iter_mut().find(|waiting| matches!(waiting.state, State::Asked(asked) if asked == id))
@@ -182,7 +208,7 @@ impl Finals {
     pub fn next_to_ask(&mut self, now: Mono) -> Option<&mut Waiting> {
         self.queue.iter_mut().find(|waiting| match waiting.state {
             State::Ask { not_before } => not_before.is_none_or(|at| now >= at),
-            State::Asked(_) | State::Settled { .. } => false,
+            State::Asked(_) | State::Settled(_) => false,
         })
     }
 
@@ -190,15 +216,17 @@ impl Finals {
     pub fn wake_at(&self) -> Option<Mono> {
         let due = |waiting: &Waiting| match waiting.state {
             State::Ask { not_before } => not_before,
-            State::Asked(_) | State::Settled { .. } => None,
+            State::Asked(_) | State::Settled(_) => None,
         };
         self.queue.iter().filter_map(due).min()
     }
 
     /// Returns what there is to tell of the earliest one, if it is settled.
     pub fn pop(&mut self, settings: &LiveSettings) -> Option<CaptionEvent> {
-        let waiting = self.queue.pop_front_if(|waiting| matches!(waiting.state, State::Settled { .. }))?;
-        let State::Settled { mut segments, removed, gap } = waiting.state else { return None };
+        let waiting = self.queue.pop_front_if(|waiting| matches!(waiting.state, State::Settled(_)))?;
+        let State::Settled(settled) = waiting.state else { return None };
+        let Settled { mut segments, removed, gap, clean } = *settled;
+        self.context = clean;
         settle::join_overlap(&self.last_text, waiting.window.overlaps_previous, &mut segments);
         for segment in &mut segments {
             settings.vocabulary.correct(segment);

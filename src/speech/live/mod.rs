@@ -373,10 +373,13 @@ impl Session {
         let id = AskId(self.next_ask);
         let waiting = self.finals.next_to_ask(now)?;
         waiting.asked(id);
-        let (question, due) = (waiting.question(), waiting.due);
+        let (question, due, is_again) = (waiting.question(), waiting.due, waiting.is_again());
         let (samples, span) = (waiting.window.samples.clone(), waiting.window.span);
         self.next_ask += 1;
-        let request = self.request(samples, question, (Urgency::Final, due));
+        let mut request = self.request(samples, question, (Urgency::Final, due));
+        if is_again {
+            request.prompt.clone_from(&self.settings.prompt);
+        }
         Some(Ask { id, request, span, due, speculative: false })
     }
 
@@ -387,7 +390,9 @@ impl Session {
         (urgency, due): (Urgency, Mono),
     ) -> Request {
         let due = Due::at(urgency, due);
-        Request { samples, language, prompt: self.settings.prompt.clone(), effort, due }
+        let context = self.finals.context(self.settings.context_tokens);
+        let prompt = [&self.settings.prompt, context].concat();
+        Request { samples, language, prompt, effort, due }
     }
 
     fn cancel(&mut self, guess: &Guess) {

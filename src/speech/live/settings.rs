@@ -14,6 +14,11 @@ pub struct LiveSettings {
     pub language: Language,
     /// Words likely to be said, as tokens; see [`Vocabulary::prompt`].
     pub prompt: Vec<u32>,
+    /// Tokens at the end of the last final that go with the next question, 0 = none.
+    ///
+    /// Source: own bench, base, the sample meeting clean, noisy, echoing and far: 8.5, 8.9, 9.2 and 10.9 % of characters
+    /// wrong without, 6.6, 9.6, 9.0 and 10.0 % with 32, 6.7, 9.7, 8.5 and 10.6 % with 64.
+    pub context_tokens: usize,
     /// What is always written otherwise; applied to final text.
     pub vocabulary: Arc<Vocabulary>,
     /// Hypotheses of a final, 1 = greedy.
@@ -25,14 +30,16 @@ pub struct LiveSettings {
 impl LiveSettings {
     /// Returns what suits a recogniser: our own can afford hypotheses side by side.
     pub fn of(backend: Backend, language: Language) -> Self {
-        let beam = match backend {
-            Backend::Native => 5,
-            Backend::Whisper => 1,
+        // Behind a hint without times whisper.cpp leaves text out.
+        let (beam, context_tokens) = match backend {
+            Backend::Native => (5, 32),
+            Backend::Whisper => (1, 0),
         };
         Self {
             backend,
             language,
             prompt: Vec::new(),
+            context_tokens,
             vocabulary: Arc::new(Vocabulary::default()),
             beam,
             delays: Delays::default(),

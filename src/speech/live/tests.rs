@@ -35,7 +35,7 @@ fn speak(runs: &[(usize, usize)]) -> (Vec<f32>, String) {
     (sound, text)
 }
 
-/// Reads the characters of which at least half is in the sound.
+/// Reads the characters of which at least half is in the sound, as one token numbered by how many they are.
 fn read(ask: &Ask) -> Recognition {
     let kana: Vec<char> = KANA.chars().collect();
     let begin = ask.span.start().sample() as usize;
@@ -51,7 +51,8 @@ fn read(ask: &Ask) -> Recognition {
         at = end;
     }
     let end_ms = ask.span.len_ms();
-    let tokens = vec![Token { id: 1, bytes: text.into_bytes(), log_prob: -0.1 }];
+    let id = text.chars().count() as u32;
+    let tokens = vec![Token { id, bytes: text.into_bytes(), log_prob: -0.1 }];
     Recognition { language: "ja".into(), pieces: vec![Piece { start_ms: 0, end_ms, tokens }], passes: 1 }
 }
 
@@ -199,6 +200,41 @@ fn a_guess_that_heard_everything_becomes_the_final_and_is_not_asked_again() {
     let play = Play::new(|ask| (400, Ok(read(ask)))).run(&sound, frames());
     let finals = play.asked.iter().filter(|ask| ask.urgency() == Urgency::Final).count();
     assert_eq!((finals, play.finals().len()), (1, 1));
+}
+
+/// Returns what each utterance was asked with.
+fn hints<A: FnMut(&Ask) -> Reply>(play: &Play<A>, second_ms: u64) -> [Vec<&[u32]>; 2] {
+    let (first, second): (Vec<&Ask>, Vec<&Ask>) =
+        play.asked.iter().partition(|ask| ask.span.start().ms() < second_ms);
+    [first, second].map(|asks| asks.into_iter().map(|ask| ask.request.prompt.as_slice()).collect())
+}
+
+#[test]
+fn what_was_said_last_is_told_to_the_recogniser_with_every_question_that_follows() {
+    let (sound, _) = speak(&[(20, 2_000), (30, 2_000)]);
+    let play = Play::new(at_once).run(&sound, frames());
+    let [first, second] = hints(&play, 3_000);
+    assert!(first.iter().all(|prompt| prompt.is_empty()), "{first:?}");
+    assert!(second.len() > 2 && second.iter().all(|prompt| *prompt == [20]), "{second:?}");
+}
+
+#[test]
+fn a_doubtful_text_is_asked_again_without_a_hint_and_is_none_itself() {
+    let (sound, text) = speak(&[(20, 2_000), (30, 2_000), (15, 1_000)]);
+    let mumbles = |ask: &Ask| {
+        let mut heard = read(ask);
+        if (3_000..6_000).contains(&ask.span.start().ms()) {
+            heard.pieces[0].tokens[0].log_prob = -3.0;
+        }
+        (0, Ok(heard))
+    };
+    let play = Play::new(mumbles).run(&sound, frames());
+    let [_, mut second] = hints(&play, 3_000);
+    let again = second.iter().position(|prompt| prompt.is_empty()).expect("it is asked again");
+    let third = second.split_off(again);
+    assert!(second.iter().all(|prompt| *prompt == [20]), "{second:?}");
+    assert!(third.len() > 2 && third.iter().all(|prompt| prompt.is_empty()), "{third:?}");
+    assert_eq!(play.text(), text);
 }
 
 #[test]
