@@ -168,26 +168,34 @@ def hours():
 
 
 def peer():
-    """Reported, without a bar: WhisperLiveKit with the same weights on the same sound, one after the other, in real time."""
+    """Reported, without a bar: WhisperLiveKit with the same weights on the same sound, policy by policy, in real time."""
     done = subprocess.run([os.path.join(measure.ROOT, "benches/wlk.sh")], capture_output=True, text=True, timeout=3_600)
     if done.returncode:
         raise RuntimeError("it cannot be installed: " + (done.stderr.strip().splitlines() or ["no reason given"])[-1])
     python = done.stdout.strip().splitlines()[-1]
     for policy in ("localagreement", "simulstreaming"):
-        out = measure.scratch(f"wlk_{policy}.json")
-        command = [python, os.path.join(measure.ROOT, "benches/live_peer.py"), measure.MEETING, str(LIVE_S), out]
-        ran = subprocess.run([*command, measure.PEER_WEIGHTS, policy], capture_output=True, text=True, timeout=1_200, cwd=measure.ROOT)
-        if ran.returncode:
-            raise RuntimeError(f"{policy}: " + (ran.stderr.strip().splitlines() or ["no reason given"])[-1])
-        with open(out, encoding="utf-8") as file:
-            screen = json.load(file)
+        row = (f"peer_{policy}_sentence_settled", "s", "-")
+        guarded(functools.partial(peer_policy, python, policy), row)
+
+
+def peer_policy(python, policy):
+    out = measure.scratch(f"wlk_{policy}.json")
+    command = [python, os.path.join(measure.ROOT, "benches/live_peer.py"), measure.MEETING, str(LIVE_S), out]
+    ran = subprocess.run([*command, measure.PEER_WEIGHTS, policy], capture_output=True, text=True, timeout=1_200, cwd=measure.ROOT)
+    if ran.returncode:
+        with open(out + ".log", encoding="utf-8") as log:
+            reasons = [line.strip() for line in log if "Error" in line] + ran.stderr.strip().splitlines()[-1:]
+        raise RuntimeError((reasons or ["no reason given"])[0])
+    with open(out, encoding="utf-8") as file:
+        screen = json.load(file)
+    length_s = LIVE_S or 351.4
+    note = f"WhisperLiveKit {policy}, {screen['cpu_s'] / length_s:.2f} cores, {screen['peak_mb']:.0f} MB"
+    if not LIVE_S:
         listed = measure.scratch(f"wlk_{policy}_text.json")
-        length_s = LIVE_S or 351.4
         with open(listed, "w", encoding="utf-8") as file:
             json.dump([{"start": 0, "end": length_s, "text": screen["text"]}], file, ensure_ascii=False)
-        cer = figures.error_rate(measure.evaluate(listed))
-        note = f"WhisperLiveKit {policy}, {screen['cpu_s'] / length_s:.2f} cores, CER {cer:.2f} %, {screen['peak_mb']:.0f} MB"
-        told_sentences(f"peer_{policy}_", screen, length_s, note)
+        note += f", CER {figures.error_rate(measure.evaluate(listed)):.2f} %"
+    told_sentences(f"peer_{policy}_", screen, length_s, note)
 
 
 def fault(name):
